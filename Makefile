@@ -1,0 +1,56 @@
+# Two commands do everything: `make serve` and `make test`. Each creates the virtual
+# environment it needs from the locked, hashed requirements.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: serve test check demo proto bench chaos lock clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements/serve.txt | $(BIN)/python
+	$(BIN)/pip install -q --require-hashes -r requirements/serve.txt
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	touch $@ $(VENV)/.serve
+
+serve: $(VENV)/.serve  ## run the server on the embedded store
+	$(BIN)/python -m realtime serve $(ARGS)
+
+test: $(VENV)/.dev  ## every test, the real-process ones included
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests bench examples
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m rpc.codegen --check
+
+demo: $(VENV)/.dev  ## a dozen users with real clients; exits 1 on any difference
+	$(BIN)/python -m realtime demo $(ARGS)
+
+proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
+	$(BIN)/python -m rpc.codegen
+
+bench: $(VENV)/.dev  ## the numbers in bench/, measured again on this machine
+	$(BIN)/python -m bench.run $(ARGS)
+
+chaos: $(VENV)/.dev  ## 200 seeded kill -9 rounds against the real process
+	$(BIN)/python -m tests.chaos --rounds 200 $(ARGS)
+
+lock:  ## resolve the requirements again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate pyproject.toml -o requirements/serve.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate pyproject.toml --extra dev -c requirements/serve.txt \
+	  -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -1,0 +1,25 @@
+"""Reads the options of methods and fields from their descriptors (pure)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+
+from rpc.proto import options_pb2
+
+# The stubs of protobuf type an extension as an object that protoc's output is not.
+_POLICY: Any = options_pb2.policy
+_LIMITS: Any = options_pb2.limits
+
+
+def policy_of(method: MethodDescriptor) -> options_pb2.Policy:
+    policy = options_pb2.Policy()
+    policy.CopyFrom(method.GetOptions().Extensions[_POLICY])
+    return policy
+
+
+def limits_of(field: FieldDescriptor) -> options_pb2.Limit:
+    limits = options_pb2.Limit()
+    limits.CopyFrom(field.GetOptions().Extensions[_LIMITS])
+    return limits

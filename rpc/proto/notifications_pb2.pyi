@@ -1,0 +1,34 @@
+from rpc.proto import models_pb2 as _models_pb2
+from rpc.proto import options_pb2 as _options_pb2
+from rpc.proto import frames_pb2 as _frames_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListNotificationsRequest(_message.Message):
+    __slots__ = ("after", "limit")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    after: bytes
+    limit: int
+    def __init__(self, after: _Optional[bytes] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListNotificationsResponse(_message.Message):
+    __slots__ = ("notifications", "next", "unseen")
+    NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    notifications: _containers.RepeatedCompositeFieldContainer[_models_pb2.Notification]
+    next: bytes
+    unseen: int
+    def __init__(self, notifications: _Optional[_Iterable[_Union[_models_pb2.Notification, _Mapping]]] = ..., next: _Optional[bytes] = ..., unseen: _Optional[int] = ...) -> None: ...
+
+class MarkSeenRequest(_message.Message):
+    __slots__ = ("up_to_id",)
+    UP_TO_ID_FIELD_NUMBER: _ClassVar[int]
+    up_to_id: int
+    def __init__(self, up_to_id: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,67 @@
+"""The frame codec (sans-I/O).
+
+A websocket message is a serialized batch of frames. Serialized batches concatenate, so an
+update is encoded once, as a batch of one, and joined with whatever else waits for a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.message import DecodeError
+
+from rpc.errors import Close, ProtocolError
+from rpc.proto.frames_pb2 import (
+    ClientBatch,
+    ClientFrame,
+    Failure,
+    Result,
+    ServerBatch,
+    ServerFrame,
+)
+
+SUBPROTOCOL = "sunwire.v1"
+MAX_FRAMES = 1024  # in one batch from a client
+
+
+def encode_server(frame: ServerFrame) -> bytes:
+    """A batch of one frame: join several to send them together."""
+    return ServerBatch(frames=[frame]).SerializeToString()
+
+
+def encode_client(frames: Iterable[ClientFrame]) -> bytes:
+    return ClientBatch(frames=frames).SerializeToString()
+
+
+def encode_result(call_id: int, payload: bytes) -> bytes:
+    return encode_server(ServerFrame(result=Result(id=call_id, payload=payload)))
+
+
+def encode_failure(failure: Failure) -> bytes:
+    return encode_server(ServerFrame(failure=failure))
+
+
+def decode_client(data: bytes) -> list[ClientFrame]:
+    """The frames of a client's message. An unknown field is ignored; a frame of a kind this
+    server does not know, or none at all, is a `ProtocolError`."""
+    try:
+        frames = list(ClientBatch.FromString(data).frames)
+    except DecodeError as error:
+        raise ProtocolError(Close.BAD_FRAME, "not a batch of frames") from error
+    if not frames:
+        raise ProtocolError(Close.BAD_FRAME, "an empty batch")
+    if len(frames) > MAX_FRAMES:
+        raise ProtocolError(Close.BAD_FRAME, f"more than {MAX_FRAMES} frames in a batch")
+    for frame in frames:
+        if frame.WhichOneof("frame") is None:
+            raise ProtocolError(Close.BAD_FRAME, "a frame of no known kind")
+    return frames
+
+
+def decode_server(data: bytes) -> list[ServerFrame]:
+    """The frames of a server's message; kinds that this client does not know have
+    `WhichOneof("frame") is None` and are the client's to count and ignore."""
+    try:
+        return list(ServerBatch.FromString(data).frames)
+    except DecodeError as error:
+        raise ProtocolError(Close.BAD_FRAME, "not a batch of frames") from error

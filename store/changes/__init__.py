@@ -1,0 +1,1 @@
+"""What may change: one dataclass a change, with its keys and its batch apply."""

@@ -1,0 +1,79 @@
+"""One group commit, the same for every backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from store.changes.base import Change
+from store.changes.waves import waves
+from store.errors import DomainError, OpKeyReused
+from store.interface import Transaction
+from store.log import Batch, WriteTransaction, read_head
+
+OP_LIFETIME_MS = 7 * 24 * 3600 * 1000
+
+
+async def commit_batch(tx: Transaction, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
+    """Locks the head, applies every change with its idempotency key, and writes the log."""
+    head = await read_head(tx, lock=True)
+    write = WriteTransaction(tx, head, now_ms, os.urandom(16))
+    outcomes: list[Any] = [None] * len(changes)
+    replayed = [False] * len(changes)
+    known = await _known_ops(tx, changes)
+    fresh: list[tuple[str, bytes, bytes, bytes, int]] = []
+    for wave in waves(changes):
+        for kind, indexes in wave.items():
+            todo: list[int] = []
+            for index in indexes:
+                op = changes[index].op
+                before = None if op is None else known.get((op.scope, op.key))
+                if op is None or before is None:
+                    todo.append(index)
+                    continue
+                digest, result = before
+                replayed[index] = True
+                outcomes[index] = (
+                    msgspec.msgpack.decode(result, type=kind.RESULT)
+                    if digest == op.digest
+                    else OpKeyReused("this op_key was used for another request")
+                )
+            if not todo:
+                continue
+            results = await kind.apply(write, [changes[index] for index in todo])
+            for index, outcome in zip(todo, results, strict=True):
+                outcomes[index] = outcome
+                op = changes[index].op
+                if op is not None and not isinstance(outcome, DomainError):
+                    stored = msgspec.msgpack.encode(outcome)
+                    known[op.scope, op.key] = (op.digest, stored)
+                    fresh.append((op.scope, op.key, op.digest, stored, now_ms))
+    if fresh:
+        await tx.run_many(
+            "INSERT INTO ops (scope, op_key, digest, result, at_ms) VALUES (?, ?, ?, ?, ?)", fresh
+        )
+    return Batch(
+        outcomes=outcomes, replayed=replayed, entries=write.entries, head=await write.flush()
+    )
+
+
+async def _known_ops(
+    tx: Transaction, changes: Sequence[Change[Any]]
+) -> dict[tuple[str, bytes], tuple[bytes, bytes]]:
+    pairs = [(change.op.scope, change.op.key) for change in changes if change.op is not None]
+    if not pairs:
+        return {}
+    found = await tx.rows(
+        "SELECT scope, op_key, digest, result FROM ops WHERE (scope, op_key) IN "
+        + tx.dialect.in_pairs(len(pairs)),
+        [value for pair in pairs for value in pair],
+    )
+    return {(scope, key): (digest, result) for scope, key, digest, result in found}
+
+
+async def forget_old_ops(tx: Transaction, now_ms: int) -> int:
+    """Drops op_keys older than their lifetime; a client's offline queue expires sooner."""
+    return await tx.run("DELETE FROM ops WHERE at_ms < ?", (now_ms - OP_LIFETIME_MS,))

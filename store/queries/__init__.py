@@ -1,0 +1,1 @@
+"""Reads: coroutine functions over a `Transaction`, one file an area."""

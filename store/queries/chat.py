@@ -1,0 +1,252 @@
+"""Rooms, members and messages as a member sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from store.interface import Row, Transaction
+from store.queries.media import media_by_id, split_ids
+from store.queries.users import users_by_id
+from store.records import (
+    MemberRecord,
+    MessageRecord,
+    ReceiptRecord,
+    Role,
+    RoomKind,
+    RoomRecord,
+    RoomSummaryRecord,
+)
+
+FIRST_MEMBERS = 10  # how many members a summary carries
+
+ROOM = "id, kind, title, about, avatar_id, created_ms, last_number, activity, member_count, changed"
+MESSAGE = (
+    "m.id, m.room_id, m.number, m.sender_id, m.client_id, m.text, m.media, m.reply_to, "
+    "m.created_ms, m.edited_ms, m.deleted, m.changed"
+)
+MEMBER = "room_id, user_id, role, read_number, delivered_number, changed, receipt_changed"
+
+# What a member may read of a room: what was sent during his stays, less what he has hidden.
+VISIBLE = (
+    "EXISTS (SELECT 1 FROM stays s WHERE s.user_id = ? AND s.room_id = m.room_id "
+    "AND m.id > s.joined_position AND (s.left_position = 0 OR m.id < s.left_position)) "
+    "AND NOT EXISTS (SELECT 1 FROM hidden_messages h WHERE h.user_id = ? AND h.message_id = m.id)"
+)
+
+
+async def rooms_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, RoomRecord]:
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {ROOM} FROM rooms WHERE id IN " + tx.dialect.in_list(len(wanted)), wanted
+    )
+    avatars = await media_by_id(tx, (row[4] for row in found))
+    return {
+        row[0]: RoomRecord(
+            id=row[0],
+            kind=RoomKind(row[1]),
+            title=row[2],
+            about=row[3],
+            avatar=avatars.get(row[4]),
+            created_ms=row[5],
+            last_number=row[6],
+            activity=row[7],
+            member_count=row[8],
+            changed=row[9],
+        )
+        for row in found
+    }
+
+
+async def roles(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Role]:
+    """The role of each (room, user); those who never were there are left out."""
+    wanted = list(dict.fromkeys(pairs))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        "SELECT room_id, user_id, role FROM members WHERE (room_id, user_id) IN "
+        + tx.dialect.in_pairs(len(wanted)),
+        [value for pair in wanted for value in pair],
+    )
+    return {(row[0], row[1]): Role(row[2]) for row in found}
+
+
+async def role(tx: Transaction, room_id: int, user_id: int) -> Role:
+    return (await roles(tx, [(room_id, user_id)])).get((room_id, user_id), Role.NONE)
+
+
+async def members_of_rows(tx: Transaction, rows: Sequence[Row]) -> list[MemberRecord]:
+    """Rows of `MEMBER` with their users."""
+    users = await users_by_id(tx, (row[1] for row in rows))
+    return [
+        MemberRecord(
+            room_id=row[0],
+            user=users[row[1]],
+            role=Role(row[2]),
+            read_number=row[3],
+            delivered_number=row[4],
+            changed=row[5],
+        )
+        for row in rows
+        if row[1] in users
+    ]
+
+
+async def members_by_pair(
+    tx: Transaction, pairs: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], MemberRecord]:
+    """Members by (room, user), those who have left included."""
+    wanted = list(dict.fromkeys(pairs))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {MEMBER} FROM members WHERE (room_id, user_id) IN "
+        + tx.dialect.in_pairs(len(wanted)),
+        [value for pair in wanted for value in pair],
+    )
+    return {(m.room_id, m.user.id): m for m in await members_of_rows(tx, found)}
+
+
+async def receipts_by_pair(
+    tx: Transaction, pairs: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], ReceiptRecord]:
+    wanted = list(dict.fromkeys(pairs))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {MEMBER} FROM members WHERE (room_id, user_id) IN "
+        + tx.dialect.in_pairs(len(wanted)),
+        [value for pair in wanted for value in pair],
+    )
+    return {
+        (row[0], row[1]): ReceiptRecord(
+            room_id=row[0],
+            user_id=row[1],
+            read_number=row[3],
+            delivered_number=row[4],
+            changed=row[6],
+        )
+        for row in found
+    }
+
+
+async def list_members(
+    tx: Transaction, room_id: int, after_user_id: int, limit: int
+) -> list[MemberRecord]:
+    found = await tx.rows(
+        f"SELECT {MEMBER} FROM members WHERE room_id = ? AND user_id > ? AND role > 0 "
+        "ORDER BY user_id LIMIT ?",
+        (room_id, after_user_id, limit),
+    )
+    return await members_of_rows(tx, found)
+
+
+async def messages_of_rows(tx: Transaction, rows: Sequence[Row]) -> list[MessageRecord]:
+    """Rows of `MESSAGE` with their media, in the same order."""
+    media = await media_by_id(tx, (one for row in rows for one in split_ids(row[6])))
+    return [
+        MessageRecord(
+            id=row[0],
+            room_id=row[1],
+            number=row[2],
+            sender_id=row[3],
+            client_id=row[4],
+            text=row[5],
+            media=tuple(media[one] for one in split_ids(row[6]) if one in media),
+            reply_to=row[7],
+            created_ms=row[8],
+            edited_ms=row[9],
+            deleted=bool(row[10]),
+            changed=row[11],
+        )
+        for row in rows
+    ]
+
+
+async def messages_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, MessageRecord]:
+    """Messages by id, whoever asks: for changes and fan-out, which decide who sees them."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {MESSAGE} FROM messages m WHERE m.id IN " + tx.dialect.in_list(len(wanted)),
+        wanted,
+    )
+    return {message.id: message for message in await messages_of_rows(tx, found)}
+
+
+async def is_visible(tx: Transaction, message_id: int, user_id: int) -> bool:
+    """Whether the message was sent during one of the user's stays, and he has not hidden it."""
+    found = await tx.rows(
+        f"SELECT 1 FROM messages m WHERE m.id = ? AND {VISIBLE}", (message_id, user_id, user_id)
+    )
+    return bool(found)
+
+
+async def history(
+    tx: Transaction, room_id: int, user_id: int, *, before: int | None, after: int, limit: int
+) -> tuple[list[MessageRecord], bool]:
+    """Visible messages in ascending order of number, and whether there are more.
+
+    With `before` (0: from the latest) the ones below it, else the ones above `after`.
+    """
+    order, bound = ("DESC", before or 1 << 62) if before is not None else ("ASC", after)
+    found = await tx.rows(
+        f"SELECT {MESSAGE} FROM messages m WHERE m.room_id = ? "
+        f"AND m.number {'<' if before is not None else '>'} ? AND {VISIBLE} "
+        f"ORDER BY m.number {order} LIMIT ?",
+        (room_id, bound, user_id, user_id, limit + 1),
+    )
+    page = found[:limit]
+    if before is not None:
+        page.reverse()
+    return await messages_of_rows(tx, page), len(found) > limit
+
+
+async def summaries(
+    tx: Transaction, user_id: int, room_ids: Sequence[int]
+) -> list[RoomSummaryRecord]:
+    """The rooms among `room_ids` of which the user is a member, in the same order."""
+    me = await members_by_pair(tx, [(room_id, user_id) for room_id in room_ids])
+    mine = [
+        room_id
+        for room_id in room_ids
+        if (room_id, user_id) in me and me[room_id, user_id].role > Role.NONE
+    ]
+    rooms = await rooms_by_id(tx, mine)
+    result = []
+    for room_id in mine:
+        room, member = rooms[room_id], me[room_id, user_id]
+        last, _ = await history(tx, room_id, user_id, before=0, after=0, limit=1)
+        deleted = await tx.rows(
+            "SELECT COUNT(*) FROM messages WHERE room_id = ? AND deleted = 1 AND number > ?",
+            (room_id, member.read_number),
+        )
+        base = await tx.rows("SELECT sequence FROM streams WHERE kind = 'r' AND id = ?", (room_id,))
+        result.append(
+            RoomSummaryRecord(
+                room=room,
+                last_message=last[0] if last else None,
+                unread=max(0, room.last_number - member.read_number - deleted[0][0]),
+                me=member,
+                members=tuple(await list_members(tx, room_id, 0, FIRST_MEMBERS)),
+                base_sequence=base[0][0] if base else 0,
+            )
+        )
+    return result
+
+
+async def list_rooms(
+    tx: Transaction, user_id: int, before_activity: int, limit: int
+) -> tuple[list[RoomSummaryRecord], int]:
+    """The latest active rooms with `activity` below `before_activity` (0: all), and the
+    activity to go on from (0: no more)."""
+    found = await tx.rows(
+        "SELECT r.id, r.activity FROM members m JOIN rooms r ON r.id = m.room_id "
+        "WHERE m.user_id = ? AND m.role > 0 AND r.activity < ? ORDER BY r.activity DESC LIMIT ?",
+        (user_id, before_activity or 1 << 62, limit + 1),
+    )
+    page = found[:limit]
+    more = page[-1][1] if len(found) > limit else 0
+    return await summaries(tx, user_id, [row[0] for row in page]), more

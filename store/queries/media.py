@@ -1,0 +1,47 @@
+"""Media rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from store.interface import Row, Transaction
+from store.records import MediaRecord, Purpose
+
+COLUMNS = (
+    "id, owner_id, purpose, state, blob_hash, size, mime, width, height, color, name, "
+    "created_ms, changed"
+)
+
+
+def media_of(row: Row) -> MediaRecord:
+    return MediaRecord(
+        id=row[0],
+        owner_id=row[1],
+        purpose=Purpose(row[2]),
+        stored=bool(row[3]),
+        blob_hash=row[4],
+        size=row[5],
+        mime=row[6],
+        width=row[7],
+        height=row[8],
+        color=row[9],
+        name=row[10],
+        created_ms=row[11],
+        changed=row[12],
+    )
+
+
+async def media_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, MediaRecord]:
+    """The media objects that exist among `ids`."""
+    wanted = [media_id for media_id in dict.fromkeys(ids) if media_id]
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {COLUMNS} FROM media WHERE id IN " + tx.dialect.in_list(len(wanted)), wanted
+    )
+    return {row[0]: media_of(row) for row in found}
+
+
+def split_ids(stored: str) -> list[str]:
+    """Media ids as a message or post row keeps them."""
+    return stored.split()

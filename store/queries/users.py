@@ -1,0 +1,61 @@
+"""Users and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from store.interface import Transaction
+from store.queries.media import media_by_id
+from store.records import ProfileRecord, UserRecord
+
+
+async def users_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, UserRecord]:
+    """The users that exist among `ids`."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        "SELECT id, username, name, avatar_id FROM users WHERE id IN "
+        + tx.dialect.in_list(len(wanted)),
+        wanted,
+    )
+    avatars = await media_by_id(tx, (row[3] for row in found))
+    return {
+        row[0]: UserRecord(id=row[0], username=row[1], name=row[2], avatar=avatars.get(row[3]))
+        for row in found
+    }
+
+
+async def user_id_by_username(tx: Transaction, username: str) -> int | None:
+    found = await tx.rows("SELECT id FROM users WHERE username_key = ?", (username.casefold(),))
+    return found[0][0] if found else None
+
+
+async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecord | None:
+    """A user's page as `viewer_id` sees it."""
+    users = await users_by_id(tx, [user_id])
+    if user_id not in users:
+        return None
+    found = await tx.rows(
+        "SELECT u.about, u.changed, COALESCE(c.posts, 0), COALESCE(c.followers, 0), "
+        "COALESCE(c.followings, 0) "
+        "FROM users u LEFT JOIN user_counters c ON c.user_id = u.id WHERE u.id = ?",
+        (user_id,),
+    )
+    about, changed, posts, followers, followings = found[0]
+    follows = await tx.rows(
+        "SELECT follower_id FROM follows WHERE (follower_id, followee_id) IN "
+        + tx.dialect.in_pairs(2),
+        (viewer_id, user_id, user_id, viewer_id),
+    )
+    following = {row[0] for row in follows}
+    return ProfileRecord(
+        user=users[user_id],
+        about=about,
+        changed=changed,
+        posts=posts,
+        followers=followers,
+        followings=followings,
+        followed_by_viewer=viewer_id in following,
+        follows_viewer=user_id in following,
+    )

@@ -1,0 +1,218 @@
+"""Rows as values: what queries return and what changes answer.
+
+Times are Unix milliseconds. `changed` is the log position of the row's last change: of two
+states of a row the one with the greater `changed` is the newer.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Purpose(IntEnum):
+    POST = 1
+    AVATAR = 2
+    CHAT = 3  # private: only by signed, expiring URLs
+
+    @property
+    def is_public(self) -> bool:
+        return self is not Purpose.CHAT
+
+
+class RoomKind(IntEnum):
+    DIRECT = 1
+    GROUP = 2
+
+
+class Role(IntEnum):
+    NONE = 0  # has left, or was never there
+    MEMBER = 1
+    ADMIN = 2
+    OWNER = 3
+
+
+class NotificationKind(IntEnum):
+    LIKE = 1
+    COMMENT = 2
+    REPLY = 3
+    FOLLOW = 4
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A row. Equal when every field is."""
+
+
+class MediaRecord(Record, frozen=True, kw_only=True):
+    id: str
+    owner_id: int
+    purpose: Purpose
+    stored: bool
+    blob_hash: bytes  # SHA-256; empty until the bytes are there
+    size: int
+    mime: str
+    width: int
+    height: int
+    color: str
+    name: str
+    created_ms: int
+    changed: int
+
+
+class UserRecord(Record, frozen=True, kw_only=True):
+    id: int
+    username: str
+    name: str
+    avatar: MediaRecord | None = None
+
+
+class ProfileRecord(Record, frozen=True, kw_only=True):
+    user: UserRecord
+    about: str
+    changed: int
+    posts: int = 0
+    followers: int = 0
+    followings: int = 0
+    followed_by_viewer: bool = False
+    follows_viewer: bool = False
+
+
+class SessionRecord(Record, frozen=True, kw_only=True):
+    id: int
+    user_id: int
+    device: str
+    client: str
+    created_ms: int
+    last_used_ms: int
+    expires_ms: int
+    revoked_ms: int = 0
+
+
+class RoomRecord(Record, frozen=True, kw_only=True):
+    id: int
+    kind: RoomKind
+    title: str
+    about: str
+    avatar: MediaRecord | None
+    created_ms: int
+    last_number: int
+    activity: int
+    member_count: int
+    changed: int
+
+
+class MemberRecord(Record, frozen=True, kw_only=True):
+    room_id: int
+    user: UserRecord
+    role: Role
+    read_number: int
+    delivered_number: int
+    changed: int
+
+
+class ReceiptRecord(Record, frozen=True, kw_only=True):
+    room_id: int
+    user_id: int
+    read_number: int
+    delivered_number: int
+    changed: int
+
+
+class MessageRecord(Record, frozen=True, kw_only=True):
+    id: int
+    room_id: int
+    number: int
+    sender_id: int
+    client_id: bytes
+    text: str
+    media: tuple[MediaRecord, ...]
+    reply_to: int
+    created_ms: int
+    edited_ms: int
+    deleted: bool
+    changed: int
+
+
+class HiddenRecord(Record, frozen=True, kw_only=True):
+    room_id: int
+    message_id: int
+
+
+class RoomSummaryRecord(Record, frozen=True, kw_only=True):
+    """A room as one member sees it."""
+
+    room: RoomRecord
+    last_message: MessageRecord | None
+    unread: int
+    me: MemberRecord
+    members: tuple[MemberRecord, ...]
+    base_sequence: int
+
+
+class PostRecord(Record, frozen=True, kw_only=True):
+    id: int
+    author: UserRecord
+    text: str
+    media: tuple[MediaRecord, ...]
+    created_ms: int
+    edited_ms: int
+    deleted: bool
+    changed: int
+    likes: int = 0
+    comments: int = 0
+    liked_by_viewer: bool = False
+
+
+class LikeRecord(Record, frozen=True, kw_only=True):
+    post_id: int
+    user_id: int
+    liked: bool
+    changed: int
+
+
+class CommentRecord(Record, frozen=True, kw_only=True):
+    id: int
+    post_id: int
+    author: UserRecord
+    text: str
+    reply_to: int
+    created_ms: int
+    edited_ms: int
+    deleted: bool
+    changed: int
+
+
+class FollowRecord(Record, frozen=True, kw_only=True):
+    follower_id: int
+    followee_id: int
+    following: bool
+    changed: int
+
+
+class NotificationRecord(Record, frozen=True, kw_only=True):
+    id: int
+    user_id: int
+    kind: NotificationKind
+    actor: UserRecord
+    post_id: int
+    post_media: MediaRecord | None
+    comment_id: int
+    comment_text: str
+    created_ms: int
+    seen: bool
+    changed: int
+
+
+class RemovedRecord(Record, frozen=True, kw_only=True):
+    """A notification that was taken back."""
+
+    notification_id: int
+    changed: int
+
+
+class SeenRecord(Record, frozen=True, kw_only=True):
+    """All notifications up to an id were seen."""
+
+    up_to_id: int
+    changed: int

@@ -1,0 +1,154 @@
+"""Who may do what: the only place where permission is decided (pure).
+
+Each rule returns None when the action is allowed, or the error to raise. A caller who may not
+even know of a row gets `NotFound`, so that an answer never tells whether it exists.
+"""
+
+from __future__ import annotations
+
+import re
+
+from store.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from store.records import Purpose, Role, RoomKind
+
+RESERVED_USERNAMES = frozenset(
+    """
+    about admin administrator api app help home login me moderator null official post root
+    search security settings signin signup staff support sunwire system user
+    """.split()  # noqa: SIM905 - a list of thirty quoted words is harder to read
+)
+USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[._](?![._])){1,28}[a-z0-9]", re.ASCII)
+MAX_GROUP_MEMBERS = 1000
+EDIT_WINDOW_MS = 48 * 3600 * 1000
+
+
+def username_problem(username: str) -> str:
+    """ "" when the username may be taken by somebody, else "malformed" or "reserved"."""
+    key = username.casefold()
+    if not USERNAME.fullmatch(key):
+        return "malformed"
+    return "reserved" if key in RESERVED_USERNAMES else ""
+
+
+# Rooms. `role` is the caller's in the room: NONE for a stranger, or one who has left.
+
+
+def read_room(role: Role) -> DomainError | None:
+    return None if role > Role.NONE else NotFound("no such room")
+
+
+def send(role: Role) -> DomainError | None:
+    return read_room(role)
+
+
+def add_members(kind: RoomKind, role: Role) -> DomainError | None:
+    if refusal := read_room(role):
+        return refusal
+    if kind is RoomKind.DIRECT:
+        return Invalid("a direct room has two members for ever")
+    return None
+
+
+def remove_member(kind: RoomKind, role: Role, target: Role, *, self_: bool) -> DomainError | None:
+    if refusal := read_room(role):
+        return refusal
+    if kind is RoomKind.DIRECT:
+        return Invalid("a direct room has two members for ever")
+    if self_:
+        return None
+    if target is Role.NONE:
+        return NotFound("no such member")
+    if role < Role.ADMIN or target >= role:
+        return Forbidden("only an admin may remove a member, and only the owner an admin")
+    return None
+
+
+def change_room(kind: RoomKind, role: Role) -> DomainError | None:
+    if refusal := read_room(role):
+        return refusal
+    if kind is RoomKind.DIRECT:
+        return Invalid("a direct room has no title or picture of its own")
+    return None if role >= Role.ADMIN else Forbidden("only an admin may change the room")
+
+
+# Messages. `visible`: sent within one of the caller's stays in the room.
+
+
+def read_message(role: Role, visible: bool) -> DomainError | None:
+    return None if role > Role.NONE and visible else NotFound("no such message")
+
+
+def edit_message(
+    role: Role, visible: bool, *, mine: bool, deleted: bool, age_ms: int
+) -> DomainError | None:
+    if refusal := read_message(role, visible):
+        return refusal
+    if not mine:
+        return Forbidden("only its sender may edit a message")
+    if deleted:
+        return Conflict("the message was deleted")
+    return None if age_ms <= EDIT_WINDOW_MS else Conflict("the message is too old to be edited")
+
+
+def delete_message(
+    kind: RoomKind, role: Role, visible: bool, *, mine: bool, sender: Role
+) -> DomainError | None:
+    """For everyone: its sender at any time, and in a group whoever outranks him."""
+    if refusal := read_message(role, visible):
+        return refusal
+    if mine or (kind is RoomKind.GROUP and role >= Role.ADMIN and role > sender):
+        return None
+    return Forbidden("only its sender or an admin may delete a message for everyone")
+
+
+# Posts and comments.
+
+
+def read_post(deleted: bool) -> DomainError | None:
+    return NotFound("no such post") if deleted else None
+
+
+def change_post(*, mine: bool, deleted: bool) -> DomainError | None:
+    if refusal := read_post(deleted):
+        return refusal
+    return None if mine else Forbidden("only its author may change a post")
+
+
+def edit_comment(*, mine: bool, deleted: bool, post_deleted: bool) -> DomainError | None:
+    if deleted or post_deleted:
+        return NotFound("no such comment")
+    return None if mine else Forbidden("only its writer may edit a comment")
+
+
+def delete_comment(
+    *, mine: bool, my_post: bool, deleted: bool, post_deleted: bool
+) -> DomainError | None:
+    if deleted or post_deleted:
+        return NotFound("no such comment")
+    if mine or my_post:
+        return None
+    return Forbidden("only its writer or the author of the post may delete a comment")
+
+
+def follow(*, self_: bool) -> DomainError | None:
+    return Invalid("nobody follows himself") if self_ else None
+
+
+# Media.
+
+
+def attach_media(
+    *, mine: bool, stored: bool, purpose: Purpose, wanted: Purpose
+) -> DomainError | None:
+    """Whether a media object may be put into a post, a message or a profile."""
+    if not mine:
+        return NotFound("no such media")
+    if not stored:
+        return Conflict("the media has not been uploaded yet")
+    return None if purpose is wanted else Invalid("the media was uploaded for another purpose")
+
+
+def view_media(*, mine: bool, public: bool, in_my_room: bool) -> DomainError | None:
+    """Whether its bytes may be shown to a viewer. `in_my_room`: attached to a message that
+    the viewer may read."""
+    return None if mine or public or in_my_room else NotFound("no such media")

@@ -1,0 +1,171 @@
+"""The SQLite backend."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import trio
+
+from store import migrations
+from store.changes.base import Change
+from store.commit import commit_batch
+from store.errors import Unavailable
+from store.interface import Query, Transaction
+from store.log import Batch
+from store.sqlite.threads import InlineRunner, Runner, ThreadRunner
+from store.sqlite.transaction import WORDS, SqliteTransaction, drive
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # a commit is on the disk before it is acknowledged
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -65536",  # KiB
+    "PRAGMA wal_autocheckpoint = 4000",  # pages
+)
+
+
+class SqliteStore:
+    """A `Store` in one file (see `store.interface.Store` for what it guarantees).
+
+    One thread writes, with WAL and `synchronous = FULL`; `readers` threads read beside it,
+    each call in a snapshot of its own. `SqliteStore.in_memory()` runs inline, for tests.
+    """
+
+    def __init__(self, writer: tuple[Runner, sqlite3.Connection], readers: int, path: str) -> None:
+        self._write_runner, self._writer = writer
+        self._idle: list[tuple[Runner, sqlite3.Connection]] = []
+        self._readers: list[tuple[Runner, sqlite3.Connection]] = []
+        self._limit = trio.CapacityLimiter(max(1, readers))
+        for number in range(readers):
+            reader = (ThreadRunner(f"sqlite-read-{number}"), _connect(path))
+            self._readers.append(reader)
+            self._idle.append(reader)
+
+    @classmethod
+    def open(cls, path: Path, *, readers: int = 3) -> SqliteStore:
+        """Opens or creates the file at `path`; `migrate` must follow before use."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = _connect(str(path))
+        except sqlite3.Error as error:
+            raise Unavailable(f"cannot open the database {path}: {error}") from error
+        return cls((ThreadRunner("sqlite-write"), connection), readers, str(path))
+
+    @classmethod
+    def in_memory(cls) -> SqliteStore:
+        """A store without a file or a thread: gone when it is closed."""
+        return cls((InlineRunner(), _connect(":memory:")), 0, "")
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self._readers:  # in memory: one connection serves everything, inline
+            return await self._run(self._write_runner, self._writer, "BEGIN", query, args, kwargs)
+        async with self._limit:
+            runner, connection = reader = self._idle.pop()
+            try:
+                return await self._run(runner, connection, "BEGIN", query, args, kwargs)
+            finally:
+                self._idle.append(reader)
+
+    async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(
+            self._write_runner, self._writer, "BEGIN IMMEDIATE", query, args, kwargs
+        )
+
+    async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
+        return await self.write(commit_batch, changes, now_ms)
+
+    async def migrate(self) -> list[str]:
+        return await self.write(_migrate)
+
+    async def aclose(self) -> None:
+        for runner, connection in [*self._readers, (self._write_runner, self._writer)]:
+            await runner.aclose()
+            connection.close()
+
+    async def _run(
+        self,
+        runner: Runner,
+        connection: sqlite3.Connection,
+        begin: str,
+        query: Callable[..., Coroutine[Any, Any, T]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> T:
+        def transaction() -> T:
+            try:
+                connection.execute(begin)
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"the database did not begin: {error}") from error
+            try:
+                result = drive(query, SqliteTransaction(connection), *args, **kwargs)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error) and _is_passing(error):
+                    raise Unavailable(f"the database failed: {error}") from error
+                raise
+            return result
+
+        return await runner.run(transaction)
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    """Whether the file or the machine is at fault, rather than the statement."""
+    return error.sqlite_errorcode & 0xFF in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+    )
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+async def _migrate(tx: Transaction) -> list[str]:
+    await tx.run(
+        "CREATE TABLE IF NOT EXISTS migrations "
+        "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ms INTEGER NOT NULL)"
+    )
+    found = await tx.rows("SELECT COALESCE(MAX(number), 0) FROM migrations")
+    present: int = found[0][0]
+    known = migrations.load(WORDS)
+    if present > len(known):
+        raise RuntimeError(
+            f"the database is at migration {present}, this server knows {len(known)}: "
+            "it was written by a newer version"
+        )
+    applied = []
+    for migration in known[present:]:
+        for statement in migration.statements:
+            await tx.run(statement)
+        await tx.run(
+            "INSERT INTO migrations (number, name, at_ms) VALUES (?, ?, ?)",
+            (migration.number, migration.name, time.time_ns() // 1_000_000),
+        )
+        applied.append(f"{migration.number:04}_{migration.name}")
+    if present == 0:
+        await tx.run(
+            "INSERT INTO log_head (log_partition, position, epoch, floor) "
+            "VALUES (0, 0, abs(random()) % 4294967295 + 1, 0)"
+        )
+    return applied

@@ -1,0 +1,85 @@
+"""SQLite's dialect, and the transaction that a query sees."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from store.interface import Row, Value
+
+T = TypeVar("T")
+
+WORDS = {
+    "ID": "INTEGER",
+    "KEYTEXT": "TEXT",
+    "LONGTEXT": "TEXT",
+    "LONGBYTES": "BLOB",
+    "BYTES": "BLOB",
+    "CLUSTERED": "WITHOUT ROWID",
+}
+
+
+class SqliteDialect:
+    @staticmethod
+    @lru_cache(1024)
+    def in_list(count: int) -> str:
+        return "(" + ", ".join(["?"] * count) + ")"
+
+    @staticmethod
+    @lru_cache(1024)
+    def in_pairs(count: int) -> str:
+        return "(VALUES " + ", ".join(["(?, ?)"] * count) + ")"
+
+    @staticmethod
+    @lru_cache(256)
+    def upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+        names = (*key, *columns)
+        return (
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET "
+            + ", ".join(f"{name} = excluded.{name}" for name in columns)
+        )
+
+    @staticmethod
+    @lru_cache(256)
+    def insert_new(table: str, columns: Sequence[str]) -> str:
+        return (
+            f"INSERT INTO {table} ({', '.join(columns)}) "
+            f"VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
+        )
+
+    @staticmethod
+    def for_update() -> str:
+        return ""
+
+
+class SqliteTransaction:
+    """Statements on one connection. Its coroutines never wait: they may be driven anywhere."""
+
+    dialect = SqliteDialect()
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        return self._connection.execute(sql, params).fetchall()
+
+    async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
+        return self._connection.execute(sql, params).rowcount
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        self._connection.executemany(sql, rows)
+
+
+def drive(query: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+    """Runs a query from start to end. It may await nothing but its transaction."""
+    coroutine = query(*args, **kwargs)
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{query!r} awaited something that is not its transaction")
