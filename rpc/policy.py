@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
 
 from rpc.proto import options_pb2
 
@@ -14,8 +16,14 @@ _LIMITS: Any = options_pb2.limits
 
 
 def policy_of(method: MethodDescriptor) -> options_pb2.Policy:
+    return policy_in(method.GetOptions())
+
+
+def policy_in(options: Message) -> options_pb2.Policy:
+    """The policy in a method's options, read from a descriptor or from a compiler's output."""
+    known = descriptor_pb2.MethodOptions.FromString(options.SerializeToString())
     policy = options_pb2.Policy()
-    policy.CopyFrom(method.GetOptions().Extensions[_POLICY])
+    policy.CopyFrom(known.Extensions[_POLICY])
     return policy
 
 

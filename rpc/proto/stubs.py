@@ -31,7 +31,12 @@ class Caller(Protocol):
     """Sends one call and returns its answer, or raises `rpc.errors.CallError`."""
 
     async def call(
-        self, method: str, request: Message, answer: type[A], *, timeout: float | None = None
+        self,
+        method: str,
+        request: Message,
+        answer: type[A],
+        *,
+        timeout: float | None = None,
     ) -> A: ...
 
 

@@ -35,8 +35,7 @@ def load(words: dict[str, str]) -> list[Migration]:
 
 
 def _spell(sql: str, words: dict[str, str]) -> str:
-    for word, spelling in words.items():
-        sql = re.sub(
-            rf"\b{word}\b(?:\((\d+)\))?", lambda m, s=spelling: s.format(n=m[1] or ""), sql
-        )
-    return sql
+    def spelled(match: re.Match[str]) -> str:
+        return words[match[1]].format(n=match[2] or "")
+
+    return re.sub(rf"\b({'|'.join(words)})\b(?:\((\d+)\))?", spelled, sql)
