@@ -1,0 +1,1 @@
+"""Per-user delivery: who receives an entry, live and after a disconnection."""

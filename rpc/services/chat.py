@@ -119,8 +119,11 @@ class Chat(ChatService):
     async def delete_message(
         self, ctx: CallContext, request: chat_pb2.DeleteMessageRequest
     ) -> chat_pb2.DeleteMessageResponse:
-        kind = DeleteMessage if request.for_everyone else HideMessage
-        await ctx.commit(kind(op=ctx.op, user_id=ctx.user_id, message_id=request.message_id))
+        me, message_id = ctx.user_id, request.message_id
+        if request.for_everyone:
+            await ctx.commit(DeleteMessage(op=ctx.op, user_id=me, message_id=message_id))
+        else:
+            await ctx.commit(HideMessage(op=ctx.op, user_id=me, message_id=message_id))
         return chat_pb2.DeleteMessageResponse()
 
     async def get_history(

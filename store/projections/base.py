@@ -1,0 +1,118 @@
+"""A projection, its durable offset, and how a batch of it takes effect exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from store.changes.base import Key, SingleChange
+from store.interface import Transaction
+from store.log import Entry, WriteTransaction, read_entries, read_head
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """Something that live sessions may be told, and may miss: it becomes a signal."""
+
+
+class HomeHint(Hint, frozen=True):
+    """`author_id` has published a post: his followers' home timelines have changed."""
+
+    author_id: int
+    post_id: int
+
+
+class CountsHint(Hint, frozen=True):
+    """A post's counts have changed to these."""
+
+    post_id: int
+    author_id: int
+    likes: int
+    comments: int
+
+
+class Projection(Protocol):
+    """Turns entries into rows of its own tables.
+
+    `project` gets entries in order, each exactly once: its writes and the offset behind them
+    are one transaction. A visible projection makes what clients receive: it is given a
+    `WriteTransaction` and appends entries of its own.
+    """
+
+    name: str
+    visible: bool
+
+    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]: ...
+
+
+class VisibleProjection(Protocol):
+    """The form of a projection whose effects clients receive."""
+
+    name: str
+
+    async def project(self, tx: WriteTransaction, entries: Sequence[Entry]) -> list[Hint]: ...
+
+
+class Consumed(msgspec.Struct, frozen=True):
+    """How far a consumer has come, and what the live sessions may be told."""
+
+    position: int
+    read: int  # entries taken in this step; 0: it has caught up
+    hints: tuple[HomeHint | CountsHint, ...] = ()
+
+
+async def offset(tx: Transaction, name: str) -> int:
+    """The position up to which a consumer has taken effect."""
+    found = await tx.rows("SELECT position FROM consumers WHERE name = ?", (name,))
+    return found[0][0] if found else 0
+
+
+async def _move(tx: Transaction, name: str, position: int, now_ms: int) -> None:
+    await tx.run(
+        tx.dialect.upsert("consumers", ("name",), ("position", "fence", "updated_ms")),
+        (name, position, 0, now_ms),
+    )
+
+
+async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: int) -> Consumed:
+    """One step of an invisible projection: at most `limit` entries, and the offset."""
+    position = await offset(tx, projection.name)
+    head = await read_head(tx)
+    entries = await read_entries(tx, position, head.position, limit)
+    if not entries:
+        return Consumed(position=position, read=0)
+    hints = await projection.project(tx, entries)
+    await _move(tx, projection.name, entries[-1].position, now_ms)
+    return Consumed(
+        position=entries[-1].position,
+        read=len(entries),
+        hints=tuple(hint for hint in hints if isinstance(hint, HomeHint | CountsHint)),
+    )
+
+
+class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
+    """One step of a visible projection, as a change of its own: the entries it appends, its
+    rows and its offset are one commit."""
+
+    RESULT: ClassVar[type[Consumed]] = Consumed
+
+    projection: VisibleProjection
+    limit: int
+
+    def excludes(self) -> Sequence[Key]:
+        return (("consumer", self.projection.name),)
+
+    async def apply_one(self, tx: WriteTransaction) -> Consumed:
+        position = await offset(tx, self.projection.name)
+        # Entries of this very batch are not in the table yet: they are for the next step.
+        entries = await read_entries(tx, position, tx.position, self.limit)
+        if not entries:
+            return Consumed(position=position, read=0)
+        hints = await self.projection.project(tx, entries)
+        await _move(tx, self.projection.name, entries[-1].position, tx.now_ms)
+        return Consumed(
+            position=entries[-1].position,
+            read=len(entries),
+            hints=tuple(hint for hint in hints if isinstance(hint, HomeHint | CountsHint)),
+        )

@@ -1,0 +1,70 @@
+"""Loads the present state of what entries speak of, for the live fan-out and for resume."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from store.interface import Transaction
+from store.log import Entry, Kind
+from store.queries import chat
+from store.records import HiddenRecord
+
+Loader = Callable[[Transaction, Sequence[Entry]], Awaitable[None]]
+"""Sets `record` of each entry; leaves None where the row is gone."""
+
+
+async def hydrate(tx: Transaction, entries: Iterable[Entry]) -> None:
+    """Sets the record of every entry that has none. State may be newer than the entry: an
+    update carries the whole row with its `changed`, so a client keeps the newest."""
+    todo: dict[Loader, list[Entry]] = {}
+    for entry in entries:
+        loader = LOADERS.get(entry.kind)
+        if entry.record is None and loader is not None:
+            todo.setdefault(loader, []).append(entry)
+    for loader, group in todo.items():
+        await loader(tx, group)
+
+
+async def _messages(tx: Transaction, entries: Sequence[Entry]) -> None:
+    found = await chat.messages_by_id(tx, (entry.subject_id for entry in entries))
+    for entry in entries:
+        entry.record = found.get(entry.subject_id)
+
+
+async def _rooms(tx: Transaction, entries: Sequence[Entry]) -> None:
+    found = await chat.rooms_by_id(tx, (entry.stream.id for entry in entries))
+    for entry in entries:
+        entry.record = found.get(entry.stream.id)
+
+
+async def _members(tx: Transaction, entries: Sequence[Entry]) -> None:
+    pairs = [(entry.stream.id, entry.subject_id) for entry in entries]
+    found = await chat.members_by_pair(tx, pairs)
+    for entry, pair in zip(entries, pairs, strict=True):
+        entry.record = found.get(pair)
+
+
+async def _receipts(tx: Transaction, entries: Sequence[Entry]) -> None:
+    pairs = [(entry.stream.id, entry.subject_id) for entry in entries]
+    found = await chat.receipts_by_pair(tx, pairs)
+    for entry, pair in zip(entries, pairs, strict=True):
+        entry.record = found.get(pair)
+
+
+async def _hidden(tx: Transaction, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        entry.record = HiddenRecord(room_id=entry.other_id, message_id=entry.subject_id)
+
+
+LOADERS: dict[Kind, Loader] = {
+    Kind.ROOM_CREATED: _rooms,
+    Kind.ROOM_CHANGED: _rooms,
+    Kind.MEMBER_JOINED: _members,
+    Kind.MEMBER_CHANGED: _members,
+    Kind.MEMBER_LEFT: _members,
+    Kind.MESSAGE_SENT: _messages,
+    Kind.MESSAGE_EDITED: _messages,
+    Kind.MESSAGE_DELETED: _messages,
+    Kind.MESSAGE_HIDDEN: _hidden,
+    Kind.RECEIPT: _receipts,
+}
