@@ -7,7 +7,7 @@ sort by the order of the commits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -134,6 +134,7 @@ class WriteTransaction:
         self._floor = head.floor
         self._sequences: dict[Stream, int] = {}
         self._touched: dict[Stream, int] = {}
+        self.start = head.position  # what readers of the table can see by now
         self.position = head.position
         self.now_ms = now_ms
         self.entries: list[Entry] = []
@@ -180,14 +181,13 @@ class WriteTransaction:
 
         Without `subject_id` the entry makes a new row, whose id is the entry's position.
         """
+        if stream not in self._sequences:
+            await self.open_streams([stream])
         sequence = 0
         if numbered:
-            if stream not in self._sequences:
-                await self.open_streams([stream])
             sequence = self._sequences[stream] = self._sequences[stream] + 1
         self.position += 1
-        if numbered:
-            self._touched[stream] = self.position
+        self._touched[stream] = self.position
         entry = Entry(
             position=self.position,
             at_ms=self.now_ms,
@@ -249,11 +249,15 @@ async def read_head(tx: Transaction, *, lock: bool = False) -> Head:
     return Head(*found[0])
 
 
-async def read_entries(tx: Transaction, after: int, up_to: int, limit: int) -> list[Entry]:
-    """Entries with `after < position <= up_to` in order, at most `limit`."""
+async def read_entries(
+    tx: Transaction, after: int, up_to: int, limit: int, kinds: Collection[Kind] = ()
+) -> list[Entry]:
+    """Entries with `after < position <= up_to` in order, at most `limit`; with `kinds` only
+    those."""
+    only = f" AND kind IN {tx.dialect.in_list(len(kinds))}" if kinds else ""
     found = await tx.rows(
-        f"SELECT {ENTRY_COLUMNS} FROM log WHERE position > ? AND position <= ? "
+        f"SELECT {ENTRY_COLUMNS} FROM log WHERE position > ? AND position <= ?{only} "
         "ORDER BY position LIMIT ?",
-        (after, up_to, limit),
+        (after, up_to, *(str(kind) for kind in kinds), limit),
     )
     return [entry_of(row) for row in found]

@@ -330,6 +330,7 @@ class MovePointer(Change[ReceiptRecord], frozen=True, kw_only=True):
                 rooms,
             )
         }
+        await tx.open_streams(Stream.room(room_id) for room_id in rooms)
         outcomes: list[ReceiptRecord | DomainError] = []
         moved: dict[tuple[int, int], ReceiptRecord] = {}
         for change in changes:

@@ -9,7 +9,7 @@ import msgspec
 
 from store.changes.base import Key, SingleChange
 from store.interface import Transaction
-from store.log import Entry, WriteTransaction, read_entries, read_head
+from store.log import Entry, Kind, WriteTransaction, read_entries, read_head
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -42,6 +42,8 @@ class Projection(Protocol):
 
     name: str
     visible: bool
+    kinds: frozenset[Kind]
+    """What it wants to see: it is given no other entries, and woken by no other."""
 
     async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]: ...
 
@@ -50,6 +52,7 @@ class VisibleProjection(Protocol):
     """The form of a projection whose effects clients receive."""
 
     name: str
+    kinds: frozenset[Kind]
 
     async def project(self, tx: WriteTransaction, entries: Sequence[Entry]) -> list[Hint]: ...
 
@@ -79,16 +82,18 @@ async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: i
     """One step of an invisible projection: at most `limit` entries, and the offset."""
     position = await offset(tx, projection.name)
     head = await read_head(tx)
-    entries = await read_entries(tx, position, head.position, limit)
-    if not entries:
+    entries = await read_entries(tx, position, head.position, limit, projection.kinds)
+    # Fewer than asked for: there is nothing else of interest up to the head.
+    reached = entries[-1].position if len(entries) == limit else head.position
+    if reached == position:
         return Consumed(position=position, read=0)
-    hints = await projection.project(tx, entries)
-    await _move(tx, projection.name, entries[-1].position, now_ms)
-    return Consumed(
-        position=entries[-1].position,
-        read=len(entries),
-        hints=tuple(hint for hint in hints if isinstance(hint, HomeHint | CountsHint)),
-    )
+    hints = await projection.project(tx, entries) if entries else []
+    await _move(tx, projection.name, reached, now_ms)
+    return Consumed(position=reached, read=len(entries), hints=_known(hints))
+
+
+def _known(hints: Sequence[Hint]) -> tuple[HomeHint | CountsHint, ...]:
+    return tuple(hint for hint in hints if isinstance(hint, HomeHint | CountsHint))
 
 
 class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
@@ -106,13 +111,11 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
     async def apply_one(self, tx: WriteTransaction) -> Consumed:
         position = await offset(tx, self.projection.name)
         # Entries of this very batch are not in the table yet: they are for the next step.
-        entries = await read_entries(tx, position, tx.position, self.limit)
-        if not entries:
+        head = tx.start
+        entries = await read_entries(tx, position, head, self.limit, self.projection.kinds)
+        reached = entries[-1].position if len(entries) == self.limit else head
+        if reached == position:
             return Consumed(position=position, read=0)
-        hints = await self.projection.project(tx, entries)
-        await _move(tx, self.projection.name, entries[-1].position, tx.now_ms)
-        return Consumed(
-            position=entries[-1].position,
-            read=len(entries),
-            hints=tuple(hint for hint in hints if isinstance(hint, HomeHint | CountsHint)),
-        )
+        hints = await self.projection.project(tx, entries) if entries else []
+        await _move(tx, self.projection.name, reached, tx.now_ms)
+        return Consumed(position=reached, read=len(entries), hints=_known(hints))

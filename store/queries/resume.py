@@ -1,0 +1,133 @@
+"""What a user missed: one routine for resume after a disconnection and for lag."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import msgspec
+
+from store.interface import Transaction
+from store.log import ENTRY_COLUMNS, Entry, Kind, StreamKind, entry_of
+from store.queries import chat
+from store.queries.hydrate import hydrate
+from store.records import RoomSummaryRecord
+
+
+class Shown(Enum):
+    """How an entry reaches the viewer."""
+
+    UPDATE = auto()
+    SKIP = auto()  # not for this viewer, or a later state has been sent already
+    JOINED = auto()  # his own joining, with the room as it is now
+    GONE = auto()  # his own leaving
+
+
+class Missed(msgspec.Struct):
+    """A slice of what was missed, in order. After it the viewer is at `position`; `done` when
+    that is where he was to be brought."""
+
+    items: list[tuple[Shown, Entry]]
+    summaries: dict[int, RoomSummaryRecord]
+    position: int
+    done: bool
+
+
+MESSAGE_KINDS = frozenset({Kind.MESSAGE_SENT, Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
+
+# Only streams that moved since are looked at; a room counts within the viewer's stays.
+_MISSED = (
+    f"SELECT {', '.join('l.' + name.strip() for name in ENTRY_COLUMNS.split(','))} "
+    "FROM stays s JOIN streams t ON t.kind = 'r' AND t.id = s.room_id AND t.position > ? "
+    "JOIN log l ON l.stream_kind = 'r' AND l.stream_id = s.room_id "
+    "WHERE s.user_id = ? AND (s.left_position = 0 OR s.left_position > ?) "
+    "AND l.position > ? AND l.position <= ? AND l.position >= s.joined_position "
+    "AND (s.left_position = 0 OR l.position <= s.left_position) "
+    "UNION ALL "
+    f"SELECT {ENTRY_COLUMNS} FROM log WHERE stream_kind = 'u' AND stream_id = ? "
+    "AND position > ? AND position <= ? "
+    "ORDER BY 1 LIMIT ?"
+)
+
+
+async def missed(tx: Transaction, user_id: int, after: int, up_to: int, limit: int) -> Missed:
+    """What happened for `user_id` in `after < position <= up_to`, at most `limit` entries."""
+    found = await tx.rows(
+        _MISSED, (after, user_id, after, after, up_to, user_id, after, up_to, limit + 1)
+    )
+    entries = [entry_of(row) for row in found[:limit]]
+    done = len(found) <= limit
+    stays = await stays_of(tx, user_id, {e.stream.id for e in entries})
+    await hydrate(tx, entries)
+    items: list[tuple[Shown, Entry]] = []
+    sent: set[tuple[str, int, int]] = set()
+    last_receipt = {
+        (e.stream.id, e.subject_id): e.position for e in entries if e.kind is Kind.RECEIPT
+    }
+    for entry in entries:
+        shown = Shown.UPDATE
+        if entry.stream.kind is StreamKind.ROOM:
+            if entry.kind is Kind.RECEIPT:
+                if last_receipt[entry.stream.id, entry.subject_id] != entry.position:
+                    continue  # the last one carries the pointers as they are now
+            elif entry.subject_id == user_id and entry.kind is Kind.MEMBER_LEFT:
+                shown = Shown.GONE
+            elif entry.subject_id == user_id and entry.kind is Kind.MEMBER_JOINED:
+                shown = Shown.JOINED
+            elif entry.kind in MESSAGE_KINDS and not _within(
+                entry.subject_id, stays.get(entry.stream.id, [])
+            ):
+                shown = Shown.SKIP
+        state = (entry.kind.split(".")[0], entry.stream.id, entry.subject_id)
+        if entry.kind in MESSAGE_KINDS and shown is Shown.UPDATE:
+            if state in sent:
+                shown = Shown.SKIP
+            sent.add(state)
+        items.append((shown, entry))
+    joined = [e.stream.id for shown, e in items if shown is Shown.JOINED]
+    summaries = {one.room.id: one for one in await chat.summaries(tx, user_id, joined)}
+    return Missed(
+        items=[
+            (Shown.UPDATE if shown is Shown.JOINED and e.stream.id not in summaries else shown, e)
+            for shown, e in items
+        ],
+        summaries=summaries,
+        position=up_to if done else entries[-1].position,
+        done=done,
+    )
+
+
+def _within(message_id: int, stays: list[tuple[int, int]]) -> bool:
+    return any(joined < message_id and (left == 0 or message_id < left) for joined, left in stays)
+
+
+async def stays_of(
+    tx: Transaction, user_id: int, room_ids: set[int]
+) -> dict[int, list[tuple[int, int]]]:
+    """The user's intervals (joined, left or 0) in each of the rooms."""
+    result: dict[int, list[tuple[int, int]]] = {}
+    if not room_ids:
+        return result
+    for room_id, joined, left in await tx.rows(
+        "SELECT room_id, joined_position, left_position FROM stays WHERE user_id = ? "
+        "AND room_id IN " + tx.dialect.in_list(len(room_ids)),
+        (user_id, *room_ids),
+    ):
+        result.setdefault(room_id, []).append((joined, left))
+    return result
+
+
+async def memberships(tx: Transaction, user_id: int) -> tuple[dict[int, int], int]:
+    """The rooms in which the user is now, each with the position of his joining, and the
+    position of the log at which this was so."""
+    rooms = await tx.rows(
+        "SELECT room_id, joined_position FROM stays WHERE user_id = ? AND left_position = 0",
+        (user_id,),
+    )
+    head = await tx.rows("SELECT position FROM log_head WHERE log_partition = 0")
+    return dict(rooms), head[0][0]
+
+
+async def newest_home_post(tx: Transaction, user_id: int) -> int:
+    """The id of the latest post in the user's home timeline, 0 when it is empty."""
+    found = await tx.rows("SELECT MAX(post_id) FROM home WHERE user_id = ?", (user_id,))
+    return found[0][0] or 0
