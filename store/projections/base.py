@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import msgspec
 
@@ -32,28 +33,29 @@ class CountsHint(Hint, frozen=True):
     comments: int
 
 
-class Projection(Protocol):
-    """Turns entries into rows of its own tables.
+class Projection(ABC):
+    """Turns entries into rows of its own tables, which clients do not receive.
 
     `project` gets entries in order, each exactly once: its writes and the offset behind them
-    are one transaction. A visible projection makes what clients receive: it is given a
-    `WriteTransaction` and appends entries of its own.
+    are one transaction.
     """
 
-    name: str
-    visible: bool
-    kinds: frozenset[Kind]
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[Kind]]
     """What it wants to see: it is given no other entries, and woken by no other."""
 
+    @abstractmethod
     async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]: ...
 
 
-class VisibleProjection(Protocol):
-    """The form of a projection whose effects clients receive."""
+class VisibleProjection(ABC):
+    """As `Projection`, but it makes what clients receive: it appends entries of its own, and
+    each of its steps is a change in the log."""
 
-    name: str
-    kinds: frozenset[Kind]
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[Kind]]
 
+    @abstractmethod
     async def project(self, tx: WriteTransaction, entries: Sequence[Entry]) -> list[Hint]: ...
 
 
@@ -90,6 +92,23 @@ async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: i
     hints = await projection.project(tx, entries) if entries else []
     await _move(tx, projection.name, reached, now_ms)
     return Consumed(position=reached, read=len(entries), hints=_known(hints))
+
+
+async def skip_entry(
+    tx: Transaction, name: str, kinds: frozenset[Kind], error: str, now_ms: int
+) -> int:
+    """Sets the next entry aside as a dead letter and moves on; returns its position."""
+    position = await offset(tx, name)
+    head = await read_head(tx)
+    entries = await read_entries(tx, position, head.position, 1, kinds)
+    if not entries:
+        return position
+    await tx.run(
+        tx.dialect.insert_new("dead_letters", ("consumer", "position", "error", "at_ms")),
+        (name, entries[0].position, error[:2000], now_ms),
+    )
+    await _move(tx, name, entries[0].position, now_ms)
+    return entries[0].position
 
 
 def _known(hints: Sequence[Hint]) -> tuple[HomeHint | CountsHint, ...]:
