@@ -49,7 +49,7 @@ class MediaRecord(Record, frozen=True, kw_only=True):
     owner_id: int
     purpose: Purpose
     stored: bool
-    blob_hash: bytes  # SHA-256; empty until the bytes are there
+    blob_hash: bytes  # SHA-256; until the bytes are there the announced one, or empty
     size: int
     mime: str
     width: int

@@ -179,6 +179,7 @@ CREATE TABLE media (
 );
 CREATE INDEX media_owner ON media (owner_id, blob_hash);
 CREATE INDEX media_blob ON media (blob_hash);
+CREATE INDEX media_changed ON media (changed);
 
 CREATE TABLE posts (
   id ID NOT NULL PRIMARY KEY,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from store.interface import Transaction
 from store.log import Entry, Kind
 from store.queries import chat
+from store.queries.media import media_by_position
 from store.records import HiddenRecord
 
 Loader = Callable[[Transaction, Sequence[Entry]], Awaitable[None]]
@@ -56,6 +57,12 @@ async def _hidden(tx: Transaction, entries: Sequence[Entry]) -> None:
         entry.record = HiddenRecord(room_id=entry.other_id, message_id=entry.subject_id)
 
 
+async def _media(tx: Transaction, entries: Sequence[Entry]) -> None:
+    found = await media_by_position(tx, (entry.position for entry in entries))
+    for entry in entries:
+        entry.record = found.get(entry.position)
+
+
 LOADERS: dict[Kind, Loader] = {
     Kind.ROOM_CREATED: _rooms,
     Kind.ROOM_CHANGED: _rooms,
@@ -67,4 +74,5 @@ LOADERS: dict[Kind, Loader] = {
     Kind.MESSAGE_DELETED: _messages,
     Kind.MESSAGE_HIDDEN: _hidden,
     Kind.RECEIPT: _receipts,
+    Kind.MEDIA_STORED: _media,
 }

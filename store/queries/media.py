@@ -42,6 +42,31 @@ async def media_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, MediaRec
     return {row[0]: media_of(row) for row in found}
 
 
+async def media_of_owner_by_hash(
+    tx: Transaction, owner_id: int, blob_hash: bytes
+) -> MediaRecord | None:
+    """A stored object of this owner with these bytes, the latest where there are several."""
+    if not blob_hash:
+        return None
+    found = await tx.rows(
+        f"SELECT {COLUMNS} FROM media WHERE owner_id = ? AND blob_hash = ? AND state = 1 "
+        "ORDER BY changed DESC LIMIT 1",
+        (owner_id, blob_hash),
+    )
+    return media_of(found[0]) if found else None
+
+
+async def media_by_position(tx: Transaction, positions: Iterable[int]) -> dict[int, MediaRecord]:
+    """Objects by the position of the entry that says they were stored: an object changes once."""
+    wanted = list(dict.fromkeys(positions))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {COLUMNS} FROM media WHERE changed IN " + tx.dialect.in_list(len(wanted)), wanted
+    )
+    return {row[12]: media_of(row) for row in found}
+
+
 def split_ids(stored: str) -> list[str]:
     """Media ids as a message or post row keeps them."""
     return stored.split()
