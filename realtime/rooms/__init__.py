@@ -1,0 +1,1 @@
+"""Who is where: sessions by user and by room, presence, typing."""

@@ -1,0 +1,89 @@
+"""The one catch-up routine, for resume after a disconnection and for lag."""
+
+from __future__ import annotations
+
+from realtime.gateway.limits import GatewayLimits
+from realtime.gateway.outbox import Outbox
+from realtime.push.cursors import BadCursor, Cursor, decode_cursor, encode_cursor
+from realtime.push.delivery import Delivery, gone_frame, joined_frame
+from realtime.push.render import Renderer
+from rpc.proto.frames_pb2 import CaughtUp, Checkpoint, Resync, ServerFrame
+from rpc.views import Views
+from rpc.wire import encode_server
+from store.interface import Store
+from store.queries.resume import Missed, Shown, missed, newest_home_post
+
+
+class CatchUp:
+    """Brings one session from a position of the log to the live fan-out, with every entry that
+    concerns its user once, in the order of the log."""
+
+    def __init__(
+        self,
+        store: Store,
+        delivery: Delivery,
+        views: Views,
+        renderer: Renderer,
+        limits: GatewayLimits,
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._views = views
+        self._renderer = renderer
+        self._limits = limits
+
+    def start(self, data: bytes) -> Cursor | Resync:
+        """Where a client with this cursor goes on, or why it must start afresh."""
+        here = self._delivery
+        try:
+            cursor = decode_cursor(data)
+        except BadCursor:
+            return Resync(reason=Resync.MALFORMED)
+        if cursor.epoch != here.epoch:
+            return Resync(reason=Resync.OTHER_EPOCH)
+        if cursor.position > here.position:
+            return Resync(reason=Resync.PAST_HEAD)
+        if cursor.position < here.floor:
+            return Resync(reason=Resync.TOO_OLD)
+        return cursor
+
+    async def run(self, user_id: int, outbox: Outbox, position: int) -> None:
+        """Queues what was missed since `position`; when it returns the outbox is live.
+
+        Slices are bounded, and the next is read only when the last has drained; each ends
+        with a checkpoint, so that a cut in the middle resumes there.
+        """
+        while True:
+            outbox.hold()
+            end = self._delivery.position
+            while position < end:
+                found = await self._store.read(
+                    missed, user_id, position, end, self._limits.slice_entries
+                )
+                self._queue(outbox, found)
+                position = found.position
+                await outbox.wait_drained()
+            newest = await self._store.read(newest_home_post, user_id)
+            if outbox.release(end):
+                break
+        caught_up = CaughtUp(home_newest_post_id=newest)
+        outbox.answer(encode_server(ServerFrame(caught_up=caught_up)))
+
+    def _queue(self, outbox: Outbox, found: Missed) -> None:
+        for shown, entry in found.items:
+            if shown is Shown.UPDATE:
+                data = self._renderer.encode(entry)
+            elif shown is Shown.JOINED:
+                data = joined_frame(self._views, entry, found.summaries[entry.stream.id])
+            elif shown is Shown.GONE:
+                data = gone_frame(entry)
+            else:
+                data = self._renderer.skip(
+                    entry.stream, entry.sequence, entry.sequence, entry.position
+                )
+            outbox.answer(data)
+        outbox.answer(self._checkpoint(found.position))
+
+    def _checkpoint(self, position: int) -> bytes:
+        cursor = encode_cursor(Cursor(self._delivery.epoch, position))
+        return encode_server(ServerFrame(checkpoint=Checkpoint(cursor=cursor)))

@@ -1,0 +1,140 @@
+"""What waits for one socket, bounded (sans-I/O: the session's writer takes from it)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import trio
+
+from realtime.gateway.limits import GatewayLimits
+from rpc.proto.frames_pb2 import Lagging, ServerFrame
+from rpc.wire import encode_server
+
+LAGGING = encode_server(ServerFrame(lagging=Lagging()))
+
+
+class Mode(Enum):
+    OPEN = auto()  # no user: durable updates are not for this session
+    LIVE = auto()
+    LAGGING = auto()  # durable updates are dropped until the socket drains
+    CATCHING_UP = auto()  # live updates are held until what was missed has been queued
+
+
+class Outbox:
+    """Three kinds of frames with three policies.
+
+    Answers are always queued; their number is bounded by the calls in flight and by not
+    reading on from a client that does not drain. Durable updates are queued up to the high
+    mark; past it they are dropped, `Lagging` is sent once, and the session catches up from
+    `missed_from`. Signals wait in a small table by key, where a later one replaces an
+    earlier; when it is full they are dropped.
+    """
+
+    def __init__(self, limits: GatewayLimits) -> None:
+        self._limits = limits
+        self._queue: list[bytes] = []
+        self._signals: dict[tuple[object, ...], bytes] = {}
+        self._held: list[tuple[int, bytes]] = []
+        self._held_size = 0
+        self._held_overflow = False
+        self._wake = trio.Event()
+        self._drained = trio.Event()
+        self.size = 0  # bytes queued
+        self.mode = Mode.OPEN
+        self.missed_from = 0
+        self.updates = 0  # durable ones queued since the last checkpoint
+        self.closed = False
+
+    def answer(self, data: bytes) -> None:
+        """Queues an answer or a control frame."""
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if not self.closed:
+            self._queue.append(data)
+            self.size += len(data)
+            self._wake.set()
+
+    def update(self, data: bytes, position: int) -> None:
+        """Takes a durable update of the live fan-out."""
+        if self.mode is Mode.LIVE:
+            if self.size + len(data) <= self._limits.outbox_high:
+                self.updates += 1
+                self._put(data)
+                return
+            self.mode = Mode.LAGGING
+            self.missed_from = position - 1
+            self._put(LAGGING)
+        elif self.mode is Mode.CATCHING_UP and not self._held_overflow:
+            if self._held_size + len(data) <= self._limits.hold_max:
+                self._held.append((position, data))
+                self._held_size += len(data)
+            else:
+                self._held_overflow = True
+                self._held.clear()
+                self._held_size = 0
+
+    def signal(self, key: tuple[object, ...], data: bytes) -> None:
+        if self.mode is not Mode.LIVE or self.closed:
+            return
+        if key in self._signals or len(self._signals) < self._limits.max_signals:
+            self._signals[key] = data
+            self._wake.set()
+
+    def hold(self) -> None:
+        """From now on live updates are held: the start of a catch-up up to this moment."""
+        self.mode = Mode.CATCHING_UP
+        self._held.clear()
+        self._held_size = 0
+        self._held_overflow = False
+
+    def release(self, position: int) -> bool:
+        """Ends a catch-up that has queued everything up to `position`: what was held behind it
+        follows, and the session is live. False when too much came to be held: then another
+        round has to follow."""
+        if self._held_overflow:
+            return False
+        for at, data in self._held:
+            if at > position:
+                self.updates += 1
+                self._put(data)
+        self._held.clear()
+        self._held_size = 0
+        self.mode = Mode.LIVE
+        return True
+
+    def take(self) -> bytes:
+        """Everything that waits, as one message; empty when nothing does."""
+        queue = self._queue
+        if self._signals:
+            queue.extend(self._signals.values())
+            self._signals.clear()
+        self._queue = []
+        self.size = 0
+        return queue[0] if len(queue) == 1 else b"".join(queue)
+
+    def sent(self) -> None:
+        """What was taken has been handed to the socket."""
+        if self.size <= self._limits.outbox_low:
+            self._drained.set()
+
+    async def wait(self) -> None:
+        """Returns when something waits, or the outbox is closed."""
+        while not self._queue and not self._signals and not self.closed:
+            self._wake = trio.Event()
+            await self._wake.wait()
+
+    async def wait_drained(self) -> None:
+        """Returns when what is queued has shrunk to the low mark and was sent."""
+        while self.size > self._limits.outbox_low and not self.closed:
+            self._drained = trio.Event()
+            await self._drained.wait()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def close(self) -> None:
+        """Nothing more is queued; what waits may still be taken."""
+        self.closed = True
+        self._wake.set()
+        self._drained.set()

@@ -1,0 +1,230 @@
+"""The live fan-out of this node: every entry of the log, in order, to whom it concerns."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+import trio
+
+from realtime.push.cursors import Cursor, encode_cursor
+from realtime.push.render import Renderer
+from realtime.rooms.hub import Hub, UserPlace
+from rpc.proto.frames_pb2 import Checkpoint, RoomGone, RoomJoined, ServerFrame
+from rpc.views import Views
+from rpc.wire import encode_server
+from store.errors import StoreError
+from store.interface import Store, Transaction
+from store.log import Entry, Head, Kind, StreamKind, read_entries
+from store.queries import chat
+from store.queries.hydrate import hydrate
+from store.queries.resume import stays_of
+from store.records import RoomSummaryRecord
+
+log = structlog.get_logger("delivery")
+
+BACKLOG = 256  # batches kept in memory; what is over is read from the table
+GAP = 1000  # entries read at once
+OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
+
+
+class Delivery:
+    """Delivers entries to the sessions of the hub, each once, in the order of the log.
+
+    `position` is the node's delivery position: whatever is at or below it has been handed to
+    every session concerned. A batch that does not start right behind it is no reason to skip:
+    the gap is read from the table first.
+    """
+
+    def __init__(
+        self, store: Store, hub: Hub, views: Views, renderer: Renderer, head: Head
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._views = views
+        self._renderer = renderer
+        self._epoch = head.epoch
+        self.floor = head.floor
+        self.position = head.position
+        self._offered: deque[list[Entry]] = deque(maxlen=BACKLOG)
+        self._wanted = head.position
+        self._wake = trio.Event()
+        self._moved = trio.Event()
+        self._checkpoint = (-1, b"")
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def cursor(self) -> bytes:
+        """The cursor at the delivery position."""
+        return encode_cursor(Cursor(self._epoch, self.position))
+
+    def checkpoint(self) -> bytes:
+        """A Checkpoint frame at the delivery position, the same bytes for every session."""
+        if self._checkpoint[0] != self.position:
+            frame = ServerFrame(checkpoint=Checkpoint(cursor=self.cursor()))
+            self._checkpoint = (self.position, encode_server(frame))
+        return self._checkpoint[1]
+
+    def offer(self, entries: list[Entry]) -> None:
+        """Takes entries that were just committed here. Never waits."""
+        if entries:
+            self._offered.append(entries)
+            self._wanted = max(self._wanted, entries[-1].position)
+            self._wake.set()
+
+    async def wait_for(self, position: int) -> None:
+        """Returns when the delivery has come to `position`."""
+        while self.position < position:
+            await self._moved.wait()
+
+    async def run(self) -> None:
+        while True:
+            if self.position >= self._wanted:
+                self._wake = trio.Event()
+                await self._wake.wait()
+            try:
+                await self._advance()
+            except StoreError as error:
+                # Nothing is lost: the entries are in the table.
+                log.warning("delivery waits for the store", error=str(error))
+                await trio.sleep(0.2)
+
+    async def _advance(self) -> None:
+        entries: list[Entry] = []
+        if self._offered and self._offered[0][0].position <= self.position + 1:
+            entries = self._offered.popleft()
+            entries = [entry for entry in entries if entry.position > self.position]
+        else:
+            up_to = self._offered[0][0].position - 1 if self._offered else self._wanted
+            entries = await self._store.read(read_entries, self.position, up_to, GAP)
+        if not entries:
+            return
+        await self.deliver(entries)
+
+    async def deliver(self, entries: Sequence[Entry]) -> None:
+        """Fans out entries that follow right behind the position."""
+        arrivals = [
+            (entry.stream.id, entry.subject_id)
+            for entry in entries
+            if entry.kind is Kind.MEMBER_JOINED and self._hub.sessions_of(entry.subject_id)
+        ]
+        summaries: dict[tuple[int, int], RoomSummaryRecord] = {}
+        stays: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        strangers = self._strangers_to(entries)
+        if arrivals or strangers or any(self._needs_record(entry) for entry in entries):
+            summaries, stays = await self._store.read(_load, entries, arrivals, strangers)
+        for entry in entries:
+            self._fan_out(entry, summaries, stays)
+            self.position = entry.position
+        moved, self._moved = self._moved, trio.Event()
+        moved.set()
+
+    def _needs_record(self, entry: Entry) -> bool:
+        if entry.record is not None:
+            return False
+        if entry.stream.kind is StreamKind.USER:
+            return bool(self._hub.sessions_of(entry.stream.id))
+        return bool(self._hub.members(entry.stream.id))
+
+    def _strangers_to(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
+        """(room, user) of members who joined after a message that is edited now, and so may
+        not see it unless an earlier stay of theirs covers it."""
+        return [
+            (entry.stream.id, place.id)
+            for entry in entries
+            if entry.kind in OLD_MESSAGE
+            for place in self._hub.members(entry.stream.id)
+            if place.rooms[entry.stream.id] > entry.subject_id
+        ]
+
+    def _fan_out(
+        self,
+        entry: Entry,
+        summaries: dict[tuple[int, int], RoomSummaryRecord],
+        stays: dict[tuple[int, int], list[tuple[int, int]]],
+    ) -> None:
+        if entry.stream.kind is StreamKind.USER:
+            sessions = self._hub.sessions_of(entry.stream.id)
+            if sessions:
+                data = self._renderer.encode(entry)
+                for session in sessions:
+                    session.push(data, entry.position)
+            if entry.kind is Kind.SESSION_REVOKED:
+                for session in sessions:
+                    if session.session_id == entry.subject_id:
+                        session.end("revoked")
+            return
+        room_id = entry.stream.id
+        if entry.kind is Kind.MEMBER_JOINED:
+            self._hub.join(room_id, entry.subject_id, entry.position)
+        members = self._hub.members(room_id)
+        if not members:
+            if entry.kind is Kind.MEMBER_LEFT:
+                self._hub.leave(room_id, entry.subject_id, entry.position)
+            return
+        data = self._renderer.encode(entry)
+        for place in members:
+            shown = data
+            if place.id == entry.subject_id and entry.kind is Kind.MEMBER_JOINED:
+                shown = self._joined(entry, summaries.get((room_id, place.id))) or data
+            elif place.id == entry.subject_id and entry.kind is Kind.MEMBER_LEFT:
+                shown = gone_frame(entry)
+            elif entry.kind in OLD_MESSAGE and not self._may_see(entry, place, stays):
+                shown = self._renderer.skip(
+                    entry.stream, entry.sequence, entry.sequence, entry.position
+                )
+            for session in place.sessions:
+                session.push(shown, entry.position)
+        if entry.kind is Kind.MEMBER_LEFT:
+            self._hub.leave(room_id, entry.subject_id, entry.position)
+
+    def _may_see(
+        self, entry: Entry, place: UserPlace, stays: dict[tuple[int, int], list[tuple[int, int]]]
+    ) -> bool:
+        if place.rooms[entry.stream.id] < entry.subject_id:
+            return True
+        return any(
+            joined < entry.subject_id < left
+            for joined, left in stays.get((entry.stream.id, place.id), ())
+        )
+
+    def _joined(self, entry: Entry, summary: RoomSummaryRecord | None) -> bytes:
+        return joined_frame(self._views, entry, summary) if summary is not None else b""
+
+
+def joined_frame(views: Views, entry: Entry, summary: RoomSummaryRecord) -> bytes:
+    """A room that its viewer has just joined. The room is shown as it is now, and the numbers
+    that follow the joining are still to come: they may repeat what it shows."""
+    view = views.summary(summary)
+    view.base_sequence = entry.sequence
+    return encode_server(ServerFrame(room_joined=RoomJoined(summary=view, position=entry.position)))
+
+
+def gone_frame(entry: Entry) -> bytes:
+    """The end of a room for its viewer."""
+    return encode_server(
+        ServerFrame(room_gone=RoomGone(room_id=entry.stream.id, position=entry.position))
+    )
+
+
+async def _load(
+    tx: Transaction,
+    entries: Sequence[Entry],
+    arrivals: Sequence[tuple[int, int]],
+    strangers: Sequence[tuple[int, int]],
+) -> tuple[dict[tuple[int, int], RoomSummaryRecord], dict[tuple[int, int], list[tuple[int, int]]]]:
+    """Records, the rooms of those who join, and the stays of those who joined late."""
+    await hydrate(tx, entries)
+    summaries = {
+        (room_id, user_id): summary
+        for room_id, user_id in arrivals
+        for summary in await chat.summaries(tx, user_id, [room_id])
+    }
+    stays = {
+        (room_id, user_id): (await stays_of(tx, user_id, {room_id})).get(room_id, [])
+        for room_id, user_id in strangers
+    }
+    return summaries, stays

@@ -1,0 +1,182 @@
+"""Which sessions of this node receive what.
+
+Membership here follows the log: it is loaded at a position of it, and later joins and leaves
+are applied in its order by the delivery, between the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from store.interface import Store
+from store.queries.resume import memberships
+
+
+class Receiver(Protocol):
+    """A session, as the hub sees it. None of its methods waits."""
+
+    @property
+    def session_id(self) -> int: ...
+
+    @property
+    def user_id(self) -> int: ...
+
+    @property
+    def foreground(self) -> bool: ...
+
+    def push(self, data: bytes, position: int) -> None:
+        """A durable update, or what stands for it. May be dropped when the session lags: it
+        then catches up from the log."""
+        ...
+
+    def signal(self, key: tuple[object, ...], data: bytes) -> None:
+        """An ephemeral signal; replaces one with the same key that still waits."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """The session was revoked."""
+        ...
+
+
+class UserPlace:
+    """A user with sessions on this node."""
+
+    __slots__ = ("changes", "id", "loaded_at", "rooms", "sessions")
+
+    def __init__(self, user_id: int) -> None:
+        self.id = user_id
+        self.sessions: set[Receiver] = set()
+        self.rooms: dict[int, int] = {}  # room -> position of the present joining
+        self.loaded_at = -1  # position of the log at which the rooms were read; -1: not yet
+        # Joins (True) and leaves seen while the rooms were being loaded.
+        self.changes: list[tuple[int, int, bool]] = []
+
+
+class Hub:
+    """The sessions of one node, by user and by room."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._users: dict[int, UserPlace] = {}
+        self._rooms: dict[int, dict[int, UserPlace]] = {}
+        self._posts: dict[int, set[Receiver]] = {}
+
+    async def attach(self, session: Receiver) -> int:
+        """Registers a session and returns a position of the log. Once the delivery has come
+        to that position, whatever it delivers after and concerns the user reaches the session;
+        before, the user's rooms may be ahead of what is delivered."""
+        place = self._users.get(session.user_id)
+        if place is None:
+            place = self._users[session.user_id] = UserPlace(session.user_id)
+        place.sessions.add(session)
+        if place.loaded_at >= 0:
+            return place.loaded_at
+        try:
+            rooms, position = await self._store.read(memberships, place.id)
+        except BaseException:
+            self.detach(session)
+            raise
+        if place.loaded_at >= 0 or place is not self._users.get(place.id):
+            # Another session of the user was quicker, or this one has gone already.
+            return place.loaded_at
+        place.loaded_at = position
+        for at, room_id, joined in place.changes:
+            if at > position:
+                if joined:
+                    rooms[room_id] = at
+                else:
+                    rooms.pop(room_id, None)
+        place.changes.clear()
+        place.rooms = rooms
+        for room_id in rooms:
+            self._rooms.setdefault(room_id, {})[place.id] = place
+        return position
+
+    def detach(self, session: Receiver) -> None:
+        """Forgets a session; does nothing when it is not registered."""
+        place = self._users.get(session.user_id)
+        if place is None or session not in place.sessions:
+            return
+        place.sessions.discard(session)
+        if place.sessions:
+            return
+        del self._users[place.id]
+        for room_id in place.rooms:
+            self._drop(room_id, place.id)
+
+    def join(self, room_id: int, user_id: int, position: int) -> None:
+        """Applies a joining from the log."""
+        place = self._users.get(user_id)
+        if place is None:
+            return
+        if place.loaded_at < 0:
+            place.changes.append((position, room_id, True))
+            return
+        place.rooms[room_id] = position
+        self._rooms.setdefault(room_id, {})[user_id] = place
+
+    def leave(self, room_id: int, user_id: int, position: int) -> None:
+        """Applies a leaving from the log."""
+        place = self._users.get(user_id)
+        if place is None:
+            return
+        if place.loaded_at < 0:
+            place.changes.append((position, room_id, False))
+            return
+        place.rooms.pop(room_id, None)
+        self._drop(room_id, user_id)
+
+    def _drop(self, room_id: int, user_id: int) -> None:
+        members = self._rooms.get(room_id)
+        if members is not None:
+            members.pop(user_id, None)
+            if not members:
+                del self._rooms[room_id]
+
+    def members(self, room_id: int) -> Iterable[UserPlace]:
+        """The members of a room who are on this node."""
+        members = self._rooms.get(room_id)
+        return members.values() if members else ()
+
+    def sessions_of(self, user_id: int) -> Iterable[Receiver]:
+        place = self._users.get(user_id)
+        return tuple(place.sessions) if place else ()
+
+    def present(self, user_ids: Iterable[int]) -> Iterator[UserPlace]:
+        """Those among the users who are on this node."""
+        for user_id in user_ids:
+            place = self._users.get(user_id)
+            if place is not None:
+                yield place
+
+    def is_member(self, room_id: int, user_id: int) -> bool:
+        return user_id in self._rooms.get(room_id, ())
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user has the client open in the foreground somewhere on this node."""
+        place = self._users.get(user_id)
+        return place is not None and any(session.foreground for session in place.sessions)
+
+    # Posts that somebody has open.
+
+    def watch_post(self, session: Receiver, before: int, now: int) -> None:
+        """A session closes one post and opens another (0: none)."""
+        if before:
+            watchers = self._posts.get(before)
+            if watchers is not None:
+                watchers.discard(session)
+                if not watchers:
+                    del self._posts[before]
+        if now:
+            self._posts.setdefault(now, set()).add(session)
+
+    def watchers(self, post_id: int) -> Iterable[Receiver]:
+        return tuple(self._posts.get(post_id, ()))
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            "users": len(self._users),
+            "sessions": sum(len(place.sessions) for place in self._users.values()),
+            "rooms": len(self._rooms),
+        }
