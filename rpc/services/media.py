@@ -68,7 +68,8 @@ class Media(MediaService):
             )
         )
         # A repeat answers with what was reserved, which may have been stored since.
-        media = await ctx.read(viewable, ctx.user_id, media.id) or media
+        now = await ctx.read(viewable, ctx.user_id, media.id)
+        media = now or media
         if media.stored:
             return media_pb2.CreateUploadResponse(
                 media_id=media.id, max_bytes=media.size, media=self._views.media(media)

@@ -1,0 +1,152 @@
+"""The grammar of the media host's URLs, and their signatures (pure).
+
+    /m/{media_id}/{preset}.{ext}    a variant; without .{ext} the Accept header chooses
+    /m/{media_id}/original          the bytes as they were uploaded
+    /u/{media_id}?n=…&e=…&s=…       takes one PUT of at most n bytes until e
+
+A signed `/m/` URL ends in `?v={viewer}&e={expires_ms}&s={signature}`. The signature is
+HMAC-SHA256 over the raw bytes before `&s=`, in base64url. There is one spelling of each URL:
+an escaped, reordered, repeated or unknown part is no URL of ours, so what was signed is what
+is served.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from media.presets import DEFAULT, MIMES, PRESET_NAMES
+from store.records import MediaRecord
+
+ORIGINAL = "original"
+
+_NUMBER = rb"(?:0|[1-9][0-9]{0,18})"
+_SIGNATURE = rb"[A-Za-z0-9_-]{43}"
+_MEDIA = re.compile(
+    rb"/m/(?P<id>[0-9a-f]{32})/(?P<preset>%b|%b)(?:\.(?P<ext>%b))?"
+    % (
+        ORIGINAL.encode(),
+        b"|".join(sorted(name.encode() for name in PRESET_NAMES)),
+        b"|".join(sorted(ext.encode() for ext in MIMES)),
+    )
+)
+_UPLOAD = re.compile(rb"/u/(?P<id>[0-9a-f]{32})")
+_GRANT = re.compile(
+    rb"v=(?P<viewer>%b)&e=(?P<expires>%b)&s=(?P<signature>%b)" % (_NUMBER, _NUMBER, _SIGNATURE)
+)
+_TICKET = re.compile(
+    rb"n=(?P<bytes>%b)&e=(?P<expires>%b)&s=(?P<signature>%b)" % (_NUMBER, _NUMBER, _SIGNATURE)
+)
+
+
+class BadUrl(Exception):
+    """Not a URL of this host."""
+
+
+class BadSignature(Exception):
+    """A signature that is forged, damaged or of a key no longer used."""
+
+
+class Expired(Exception):
+    """A signature whose time is over."""
+
+
+@dataclass(frozen=True)
+class UploadUrl:
+    """A verified ticket."""
+
+    media_id: str
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class MediaUrl:
+    """What to serve. `viewer_id` is 0 in an unsigned URL; `ext` is "" when Accept chooses."""
+
+    media_id: str
+    preset: str
+    ext: str
+    viewer_id: int = 0
+
+    @property
+    def is_original(self) -> bool:
+        return self.preset == ORIGINAL
+
+
+class Signer:
+    """Makes and verifies URLs. The first key signs, all of them verify, so that a key can be
+    replaced while links made with the old one still live."""
+
+    def __init__(self, keys: Sequence[bytes], base_url: str = "") -> None:
+        """`base_url` is the media host as clients reach it, without a slash at its end."""
+        if not keys or any(len(key) < 16 for key in keys):
+            raise ValueError("signing needs a key of at least 16 bytes")
+        self._keys = tuple(keys)
+        self._base = base_url.rstrip("/")
+
+    # `rpc.context.MediaUrls`
+
+    def upload_url(self, media_id: str, max_bytes: int, expires_ms: int) -> str:
+        return self._signed(f"/u/{media_id}?n={max_bytes}&e={expires_ms}")
+
+    def public_url(self, media: MediaRecord) -> str:
+        if not media.purpose.is_public or not media.stored:
+            return ""
+        return f"/m/{media.id}/{DEFAULT}.jpg"
+
+    def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
+        name = f"{preset}.jpg" if preset else ORIGINAL
+        return self._signed(f"/m/{media.id}/{name}?v={viewer_id}&e={expires_ms}")
+
+    # What requests bring
+
+    def parse_upload(self, path: bytes, query: bytes, now_ms: int) -> UploadUrl:
+        """Raises `BadUrl`, `BadSignature` or `Expired`."""
+        target, ticket = _UPLOAD.fullmatch(path), _TICKET.fullmatch(query)
+        if target is None:
+            raise BadUrl("no such path")
+        if ticket is None:
+            raise BadSignature("not a ticket")
+        self._verify(path, query, ticket["signature"], int(ticket["expires"]), now_ms)
+        return UploadUrl(media_id=target["id"].decode(), max_bytes=int(ticket["bytes"]))
+
+    def parse_media(self, path: bytes, query: bytes, now_ms: int) -> MediaUrl:
+        """Raises `BadUrl`, `BadSignature` or `Expired`. Says nothing about permission."""
+        target = _MEDIA.fullmatch(path)
+        if target is None or (target["preset"] == ORIGINAL.encode() and target["ext"]):
+            raise BadUrl("no such path")
+        viewer_id = 0
+        if query:
+            grant = _GRANT.fullmatch(query)
+            if grant is None:
+                raise BadSignature("not a signed link")
+            self._verify(path, query, grant["signature"], int(grant["expires"]), now_ms)
+            viewer_id = int(grant["viewer"])
+        return MediaUrl(
+            media_id=target["id"].decode(),
+            preset=target["preset"].decode(),
+            ext=(target["ext"] or b"").decode(),
+            viewer_id=viewer_id,
+        )
+
+    def _signed(self, path_and_query: str) -> str:
+        signature = _signature(self._keys[0], path_and_query.encode())
+        return f"{self._base}{path_and_query}&s={signature.decode()}"
+
+    def _verify(
+        self, path: bytes, query: bytes, signature: bytes, expires_ms: int, now_ms: int
+    ) -> None:
+        message = path + b"?" + query[: -len(b"&s=") - len(signature)]
+        # Every key is tried, and each comparison takes the same time.
+        good = [hmac.compare_digest(signature, _signature(key, message)) for key in self._keys]
+        if not any(good):
+            raise BadSignature("a wrong signature")
+        if now_ms >= expires_ms:
+            raise Expired("the link has expired")
+
+
+def _signature(key: bytes, message: bytes) -> bytes:
+    return urlsafe_b64encode(hmac.digest(key, message, "sha256")).rstrip(b"=")
