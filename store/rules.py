@@ -25,7 +25,8 @@ EDIT_WINDOW_MS = 48 * 3600 * 1000
 def username_problem(username: str) -> str:
     """ "" when the username may be taken by somebody, else "malformed" or "reserved"."""
     key = username.casefold()
-    if not USERNAME.fullmatch(key):
+    # Some letters outside ASCII fold into it: they would pass for what they are not.
+    if not username.isascii() or not USERNAME.fullmatch(key):
         return "malformed"
     return "reserved" if key in RESERVED_USERNAMES else ""
 
@@ -112,6 +113,20 @@ def change_post(*, mine: bool, deleted: bool) -> DomainError | None:
     if refusal := read_post(deleted):
         return refusal
     return None if mine else Forbidden("only its author may change a post")
+
+
+def post_content(text: str, *, media: bool) -> DomainError | None:
+    if text.strip() or media:
+        return None
+    return Invalid("a post needs text or media", field="text")
+
+
+def comment_content(text: str) -> DomainError | None:
+    return None if text.strip() else Invalid("a comment needs text", field="text")
+
+
+def reply_to_comment(*, same_post: bool, deleted: bool) -> DomainError | None:
+    return None if same_post and not deleted else NotFound("no such comment to reply to")
 
 
 def edit_comment(*, mine: bool, deleted: bool, post_deleted: bool) -> DomainError | None:

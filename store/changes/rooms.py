@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from store import rules
+from store.changes.avatars import check_avatar
 from store.changes.base import Key, SingleChange
 from store.errors import Conflict, Invalid, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries import chat
-from store.queries.media import media_by_id
 from store.queries.users import users_by_id
-from store.records import Purpose, Role, RoomKind, RoomRecord
+from store.records import Role, RoomKind, RoomRecord
 
 
 def direct_key(one: int, other: int) -> str:
@@ -63,7 +63,7 @@ class CreateGroup(SingleChange[int], frozen=True, kw_only=True):
             raise Invalid("too many members")
         if len(await users_by_id(tx, wanted)) != len(wanted):
             raise NotFound("no such user")
-        await _check_avatar(tx, self.user_id, self.avatar_id)
+        await check_avatar(tx, self.user_id, self.avatar_id)
         room_id = await _create(tx, self.user_id, RoomKind.GROUP, self.title, self.avatar_id, None)
         wanted[self.user_id] = Role.OWNER
         await _join(tx, room_id, self.user_id, wanted)
@@ -179,7 +179,7 @@ class UpdateRoom(SingleChange[int], frozen=True, kw_only=True):
         if self.title is not None and not self.title.strip():
             raise Invalid("a group needs a title")
         if self.avatar_id:
-            await _check_avatar(tx, self.user_id, self.avatar_id)
+            await check_avatar(tx, self.user_id, self.avatar_id)
         before = room.avatar.id if room.avatar else ""
         entry = await tx.append(
             Kind.ROOM_CHANGED,
@@ -206,22 +206,6 @@ async def _room(tx: WriteTransaction, room_id: int, user_id: int) -> tuple[RoomR
     if room_id not in rooms or role is Role.NONE:
         raise NotFound("no such room")
     return rooms[room_id], role
-
-
-async def _check_avatar(tx: WriteTransaction, user_id: int, media_id: str) -> None:
-    if not media_id:
-        return
-    media = (await media_by_id(tx, [media_id])).get(media_id)
-    if media is None:
-        raise NotFound("no such media")
-    refusal = rules.attach_media(
-        mine=media.owner_id == user_id,
-        stored=media.stored,
-        purpose=media.purpose,
-        wanted=Purpose.AVATAR,
-    )
-    if refusal is not None:
-        raise refusal
 
 
 async def _create(

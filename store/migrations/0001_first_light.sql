@@ -97,6 +97,9 @@ CREATE TABLE sessions (
   revoked_ms ID NOT NULL
 );
 CREATE INDEX sessions_user ON sessions (user_id, revoked_ms);
+-- Replaced tokens that still open their session, until the one that replaced them is used.
+CREATE TABLE old_tokens (token_hash BYTES(32) NOT NULL PRIMARY KEY, session_id ID NOT NULL);
+CREATE INDEX old_tokens_session ON old_tokens (session_id);
 CREATE TABLE session_uses (session_id ID NOT NULL PRIMARY KEY, at_ms ID NOT NULL);
 
 CREATE TABLE rooms (
@@ -236,16 +239,21 @@ CREATE TABLE home (
 CREATE INDEX home_author ON home (user_id, author_id);
 CREATE INDEX home_post ON home (post_id);
 CREATE TABLE notifications (
-  id ID NOT NULL PRIMARY KEY,
+  id ID NOT NULL PRIMARY KEY,  -- position of the entry that told of it first
   user_id ID NOT NULL,
   kind ID NOT NULL,
   actor_id ID NOT NULL,
   post_id ID NOT NULL,
   comment_id ID NOT NULL,
   created_ms ID NOT NULL,
-  seen ID NOT NULL,
-  changed ID NOT NULL
+  changed ID NOT NULL,
+  UNIQUE (post_id, actor_id, user_id, kind, comment_id)  -- a cause notifies a user once
 );
 CREATE INDEX notifications_user ON notifications (user_id, id);
-CREATE INDEX notifications_cause ON notifications (user_id, kind, actor_id, post_id, comment_id);
-CREATE INDEX notifications_post ON notifications (post_id);
+
+-- A pointer, not a mark on every row; written by the user's own change.
+CREATE TABLE notifications_seen (
+  user_id ID NOT NULL PRIMARY KEY,
+  up_to_id ID NOT NULL,
+  changed ID NOT NULL
+);

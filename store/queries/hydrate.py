@@ -8,6 +8,8 @@ from store.interface import Transaction
 from store.log import Entry, Kind
 from store.queries import chat
 from store.queries.media import media_by_position
+from store.queries.sessions import load_sessions
+from store.queries.users import load_profiles
 from store.records import HiddenRecord
 
 Loader = Callable[[Transaction, Sequence[Entry]], Awaitable[None]]
@@ -74,5 +76,9 @@ LOADERS: dict[Kind, Loader] = {
     Kind.MESSAGE_DELETED: _messages,
     Kind.MESSAGE_HIDDEN: _hidden,
     Kind.RECEIPT: _receipts,
+    Kind.USER_CREATED: load_profiles,
+    Kind.PROFILE_CHANGED: load_profiles,
+    Kind.SESSION_CREATED: load_sessions,
+    Kind.SESSION_REVOKED: load_sessions,
     Kind.MEDIA_STORED: _media,
 }

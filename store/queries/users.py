@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from store.interface import Transaction
+from store.log import Entry
 from store.queries.media import media_by_id
 from store.records import ProfileRecord, UserRecord
 
@@ -29,6 +30,18 @@ async def users_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, UserReco
 async def user_id_by_username(tx: Transaction, username: str) -> int | None:
     found = await tx.rows("SELECT id FROM users WHERE username_key = ?", (username.casefold(),))
     return found[0][0] if found else None
+
+
+async def user_id_by_address(tx: Transaction, address: str) -> int | None:
+    """By a normalised address."""
+    found = await tx.rows("SELECT user_id FROM addresses WHERE address = ?", (address,))
+    return found[0][0] if found else None
+
+
+async def password_of(tx: Transaction, user_id: int) -> str:
+    """The hash of a user's password; empty when there is none, or no such user."""
+    found = await tx.rows("SELECT password FROM users WHERE id = ?", (user_id,))
+    return found[0][0] if found else ""
 
 
 async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecord | None:
@@ -59,3 +72,12 @@ async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecor
         followed_by_viewer=viewer_id in following,
         follows_viewer=user_id in following,
     )
+
+
+async def load_profiles(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Sets each entry's profile as its owner sees it (see `hydrate`). What a user's stream
+    holds is his own, so a group of entries is about few users."""
+    users = dict.fromkeys(entry.stream.id for entry in entries)
+    found = {user_id: await profile(tx, user_id, user_id) for user_id in users}
+    for entry in entries:
+        entry.record = found[entry.stream.id]
