@@ -1,0 +1,307 @@
+"""Blobs in a local folder.
+
+A blob is one file: its chunks, then its manifest, then the manifest's length. So a chunk is
+found by arithmetic, and one rename makes the blob exist:
+
+    blobs/ab/abcdef…      by digest
+    staging/…             what is on its way in, locked by its writer
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+from store.blobs.interface import CHUNK, BlobInfo, Digest
+from store.blobs.manifest import Manifest, chunk_digest, decode_manifest
+from store.errors import Corrupt, NotFound, Unavailable
+
+T = TypeVar("T")
+
+_TAIL = struct.Struct(">I")
+_FIRST_LOOK = 16 * 1024  # bytes read from the end: the whole manifest of most blobs
+
+
+class Disk:
+    """The calls that make bytes durable. Tests put failing ones in their place."""
+
+    def write(self, fd: int, data: bytes | memoryview) -> None:
+        """Writes all of it."""
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += os.write(fd, view[done:])
+
+    def sync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def publish(self, staged: Path, final: Path) -> None:
+        """Renames, durably."""
+        if not final.parent.exists():
+            final.parent.mkdir(exist_ok=True)
+            self.sync_folder(final.parent.parent)
+        os.rename(staged, final)
+        self.sync_folder(final.parent)
+
+    def sync_folder(self, folder: Path) -> None:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.sync(fd)
+        finally:
+            os.close(fd)
+
+
+class LocalBlobs:
+    """A `BlobStore` (see `store.blobs.interface`) in the folder `root`.
+
+    Several processes may share the folder. Each call to the disk is short and in a thread of
+    its own limiter, so that an upload that stalls between two calls holds none.
+    """
+
+    def __init__(self, root: Path, *, threads: int = 8, disk: Disk | None = None) -> None:
+        self._blobs = root / "blobs"
+        self._staging = root / "staging"
+        self._limiter = trio.CapacityLimiter(threads)
+        self._disk = disk or Disk()
+        try:
+            for folder in (self._blobs, self._staging):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+        except OSError as error:
+            raise Unavailable(f"cannot use the blob folder {root}: {error}") from error
+
+    def _sweep(self) -> None:
+        """Removes what writers that no longer live have left."""
+        for leftover in self._staging.iterdir():
+            try:
+                fd = os.open(leftover, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink(missing_ok=True)
+            except BlockingIOError:
+                pass  # its writer lives
+            finally:
+                os.close(fd)
+
+    def _path(self, digest: Digest) -> Path:
+        name = digest.hex()
+        return self._blobs / name[:2] / name
+
+    async def _run(self, fn: Callable[..., T], *args: Any) -> T:
+        try:
+            return await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
+        except OSError as error:
+            raise Unavailable(f"the blob folder failed: {error}") from error
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[LocalStaged]:
+        path, fd = await self._run(self._new_staged)
+        staged = LocalStaged(self, path, fd)
+        try:
+            yield staged
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._run(staged.discard)
+
+    def _new_staged(self) -> tuple[Path, int]:
+        while True:
+            path = self._staging / secrets.token_hex(16)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.stat(path).st_ino == os.fstat(fd).st_ino:
+                    return path, fd
+            except (BlockingIOError, FileNotFoundError):
+                pass  # a sweep of another process came between the two calls
+            os.close(fd)
+
+    async def _commit(self, path: Path, fd: int, info: BlobInfo) -> None:
+        await self._run(self._disk.sync, fd)
+        if not await self._is_whole(info.digest):
+            await self._run(self._disk.publish, path, self._path(info.digest))
+
+    async def _is_whole(self, digest: Digest) -> bool:
+        try:
+            async with self.open(digest) as blob:
+                async for _ in blob.chunks():
+                    pass
+        except (NotFound, Corrupt):
+            return False
+        return True
+
+    @asynccontextmanager
+    async def open(self, digest: Digest) -> AsyncIterator[LocalBlob]:
+        fd = await self._run(_open, self._path(digest))
+        if fd is None:
+            raise NotFound("no such blob")
+        try:
+            manifest = await self._run(_read_manifest, fd)
+            if manifest.info.digest != digest:
+                raise Corrupt(f"blob {digest.hex()} holds another")
+            yield LocalBlob(self, fd, manifest)
+        finally:
+            os.close(fd)
+
+    async def stat(self, digest: Digest) -> BlobInfo | None:
+        try:
+            async with self.open(digest) as blob:
+                return blob.info
+        except NotFound:
+            return None
+
+    async def exists(self, digest: Digest) -> bool:
+        return await self._run(self._path(digest).exists)
+
+    async def delete(self, digest: Digest) -> bool:
+        def unlink() -> bool:
+            path = self._path(digest)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+            self._disk.sync_folder(path.parent)
+            return True
+
+        return await self._run(unlink)
+
+
+class LocalStaged:
+    """A file on its way in."""
+
+    def __init__(self, store: LocalBlobs, path: Path, fd: int) -> None:
+        self._store = store
+        self._path = path
+        self._fd = fd
+        self._buffer = bytearray()  # less than a chunk between calls
+        self._hash = hashlib.sha256()
+        self._chunks: list[bytes] = []
+        self._manifest: Manifest | None = None
+        self.size = 0
+
+    async def write(self, data: bytes) -> None:
+        self._buffer += data
+        self.size += len(data)
+        if len(self._buffer) >= CHUNK:
+            whole = len(self._buffer) // CHUNK * CHUNK
+            await self._append(bytes(memoryview(self._buffer)[:whole]))
+            del self._buffer[:whole]
+
+    async def _append(self, data: bytes) -> None:
+        def append() -> None:
+            with memoryview(data) as view:
+                for at in range(0, len(view), CHUNK):
+                    self._chunks.append(chunk_digest(view[at : at + CHUNK]))
+                self._hash.update(view)
+                self._store._disk.write(self._fd, view)
+
+        await self._store._run(append)
+
+    async def finish(self) -> BlobInfo:
+        if self._buffer:
+            await self._append(bytes(self._buffer))
+            self._buffer.clear()
+        info = BlobInfo(self._hash.digest(), self.size)
+        self._manifest = Manifest(info, self._chunks)
+        encoded = self._manifest.encode()
+        await self._store._run(
+            self._store._disk.write, self._fd, encoded + _TAIL.pack(len(encoded))
+        )
+        return info
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return LocalBlob(self._store, self._fd, self._finished()).chunks()
+
+    def _finished(self) -> Manifest:
+        if self._manifest is None:
+            raise RuntimeError("finish() comes first")
+        return self._manifest
+
+    async def commit(self) -> BlobInfo:
+        info = self._finished().info
+        await self._store._commit(self._path, self._fd, info)
+        return info
+
+    def discard(self) -> None:
+        """Removes the file unless it has become a blob, and lets go of the lock."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+class LocalBlob:
+    """An open file with its manifest."""
+
+    def __init__(self, store: LocalBlobs, fd: int, manifest: Manifest) -> None:
+        self._store = store
+        self._fd = fd
+        self._manifest = manifest
+
+    @property
+    def info(self) -> BlobInfo:
+        return self._manifest.info
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        stop = self.info.size if stop is None else min(stop, self.info.size)
+        for index in range(start // CHUNK, len(self._manifest.chunks)):
+            first = index * CHUNK
+            if first >= stop:
+                return
+            data = await self._store._run(self._read, index)
+            yield data[max(0, start - first) : stop - first]
+
+    def _read(self, index: int) -> bytes:
+        size = min(CHUNK, self.info.size - index * CHUNK)
+        data = _pread(self._fd, size, index * CHUNK)
+        self._manifest.verify(index, data)
+        return data
+
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+
+
+def _pread(fd: int, size: int, at: int) -> bytes:
+    """Up to `size` bytes: fewer only where the file ends."""
+    pieces = []
+    while size > 0 and (piece := os.pread(fd, size, at)):
+        pieces.append(piece)
+        size -= len(piece)
+        at += len(piece)
+    return b"".join(pieces)
+
+
+def _read_manifest(fd: int) -> Manifest:
+    length = os.fstat(fd).st_size
+    end = _pread(fd, _FIRST_LOOK, max(0, length - _FIRST_LOOK))
+    if len(end) < _TAIL.size:
+        raise Corrupt("a blob's file is cut short")
+    (size,) = _TAIL.unpack(end[-_TAIL.size :])
+    begin = length - _TAIL.size - size
+    if begin < 0:
+        raise Corrupt("a blob's file is cut short")
+    if size + _TAIL.size > len(end):
+        end = _pread(fd, size + _TAIL.size, begin)
+    manifest = decode_manifest(end[-_TAIL.size - size : -_TAIL.size])
+    if manifest.info.size != begin:
+        raise Corrupt("a blob's file has another size than its manifest says")
+    return manifest
+
+
+def is_disk_full(error: Unavailable) -> bool:
+    """Whether a failure means that there is no room left."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
