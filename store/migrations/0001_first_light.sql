@@ -221,6 +221,7 @@ CREATE TABLE follows (
   PRIMARY KEY (follower_id, followee_id)
 ) CLUSTERED;
 CREATE INDEX follows_followee ON follows (followee_id, changed);
+CREATE INDEX follows_follower ON follows (follower_id, changed);
 
 -- Projections: written by consumers of the log alone.
 CREATE TABLE post_counters (post_id ID NOT NULL PRIMARY KEY, likes ID NOT NULL, comments ID NOT NULL);

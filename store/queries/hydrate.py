@@ -7,7 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from store.interface import Transaction
 from store.log import Entry, Kind
 from store.queries import chat
+from store.queries.comments import load_comments
+from store.queries.follows import load_follows
+from store.queries.likes import load_likes
 from store.queries.media import media_by_position
+from store.queries.notifications import load_notifications, load_removed, load_seen
+from store.queries.posts import load_posts
 from store.queries.sessions import load_sessions
 from store.queries.users import load_profiles
 from store.records import HiddenRecord
@@ -80,5 +85,18 @@ LOADERS: dict[Kind, Loader] = {
     Kind.PROFILE_CHANGED: load_profiles,
     Kind.SESSION_CREATED: load_sessions,
     Kind.SESSION_REVOKED: load_sessions,
+    Kind.POST_CREATED: load_posts,
+    Kind.POST_EDITED: load_posts,
+    Kind.POST_DELETED: load_posts,
+    Kind.POST_LIKED: load_likes,
+    Kind.POST_UNLIKED: load_likes,
+    Kind.COMMENT_ADDED: load_comments,
+    Kind.COMMENT_EDITED: load_comments,
+    Kind.COMMENT_DELETED: load_comments,
+    Kind.FOLLOWED: load_follows,
+    Kind.UNFOLLOWED: load_follows,
+    Kind.NOTIFIED: load_notifications,
+    Kind.UNNOTIFIED: load_removed,
+    Kind.NOTIFICATIONS_SEEN: load_seen,
     Kind.MEDIA_STORED: _media,
 }

@@ -1,0 +1,44 @@
+"""Notifications: list, mark as seen."""
+
+from __future__ import annotations
+
+from rpc.context import CallContext
+from rpc.pages import decode_page, encode_page, page_limit
+from rpc.proto import frames_pb2, notifications_pb2
+from rpc.proto.stubs import NotificationsService
+from rpc.views import Views
+from store.changes.notifications import MarkSeen
+from store.interface import Transaction
+from store.queries import notifications
+from store.records import NotificationRecord
+
+
+class Notifications(NotificationsService):
+    """Everybody has only his own."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    async def list_notifications(
+        self, ctx: CallContext, request: notifications_pb2.ListNotificationsRequest
+    ) -> notifications_pb2.ListNotificationsResponse:
+        (before,) = decode_page(request.after)
+        page, more, unseen = await ctx.read(_page, ctx.user_id, before, page_limit(request.limit))
+        return notifications_pb2.ListNotificationsResponse(
+            notifications=[self._views.notification(one) for one in page],
+            next=encode_page(more) if more else b"",
+            unseen=unseen,
+        )
+
+    async def mark_seen(
+        self, ctx: CallContext, request: notifications_pb2.MarkSeenRequest
+    ) -> frames_pb2.NotificationsSeen:
+        seen = await ctx.commit(MarkSeen(op=ctx.op, user_id=ctx.user_id, up_to_id=request.up_to_id))
+        return frames_pb2.NotificationsSeen(up_to_id=seen.up_to_id, changed=seen.changed)
+
+
+async def _page(
+    tx: Transaction, user_id: int, before: int, limit: int
+) -> tuple[list[NotificationRecord], int, int]:
+    page, more = await notifications.notifications_page(tx, user_id, before, limit)
+    return page, more, await notifications.unseen(tx, user_id)

@@ -1,0 +1,49 @@
+"""Pages of posts: the home timeline and a profile's."""
+
+from __future__ import annotations
+
+from rpc.context import CallContext
+from rpc.pages import decode_page, encode_page, page_limit
+from rpc.proto import pages_pb2
+from rpc.proto.stubs import PagesService
+from rpc.views import Views
+from store.errors import NotFound
+from store.interface import Transaction
+from store.queries import pages
+from store.queries.users import users_by_id
+from store.records import PostRecord
+
+
+class Pages(PagesService):
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    async def home(self, ctx: CallContext, request: pages_pb2.HomeRequest) -> pages_pb2.PostsPage:
+        (before,) = decode_page(request.after)
+        return self._page(
+            *await ctx.read(pages.home, ctx.user_id, before, page_limit(request.limit))
+        )
+
+    async def profile_posts(
+        self, ctx: CallContext, request: pages_pb2.ProfilePostsRequest
+    ) -> pages_pb2.PostsPage:
+        (before,) = decode_page(request.after)
+        return self._page(
+            *await ctx.read(
+                _profile_posts, request.user_id, ctx.user_id, before, page_limit(request.limit)
+            )
+        )
+
+    def _page(self, posts: list[PostRecord], more: int) -> pages_pb2.PostsPage:
+        return pages_pb2.PostsPage(
+            posts=[self._views.post(one) for one in posts],
+            next=encode_page(more) if more else b"",
+        )
+
+
+async def _profile_posts(
+    tx: Transaction, user_id: int, viewer_id: int, before: int, limit: int
+) -> tuple[list[PostRecord], int]:
+    if not await users_by_id(tx, [user_id]):
+        raise NotFound("no such user")
+    return await pages.profile_posts(tx, user_id, viewer_id, before, limit)

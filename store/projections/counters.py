@@ -1,0 +1,128 @@
+"""How many likes and comments a post has, and how many posts, followers and followings a
+user has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from store.interface import Transaction
+from store.log import Entry, Kind
+from store.projections.base import CountsHint, Hint, Projection
+from store.queries.posts import heads
+
+LIKES, COMMENTS = range(2)
+POSTS, FOLLOWERS, FOLLOWINGS = range(3)
+
+
+class _Deltas:
+    """What a step adds to the counters of rows, each with `width` of them."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._rows: dict[int, list[int]] = {}
+
+    def add(self, row_id: int, counter: int, delta: int) -> None:
+        self._rows.setdefault(row_id, [0] * self._width)[counter] += delta
+
+    def drop(self, row_id: int) -> None:
+        self._rows.pop(row_id, None)
+
+    def changed(self) -> dict[int, list[int]]:
+        return {row_id: deltas for row_id, deltas in self._rows.items() if any(deltas)}
+
+
+class CountersProjection(Projection):
+    """Counts by the log alone: changes that change nothing leave no entry, so each entry is
+    one up or down. A step writes each row once. The counts of a deleted post are gone."""
+
+    name: ClassVar[str] = "counters"
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {
+            Kind.POST_CREATED,
+            Kind.POST_DELETED,
+            Kind.POST_LIKED,
+            Kind.POST_UNLIKED,
+            Kind.COMMENT_ADDED,
+            Kind.COMMENT_DELETED,
+            Kind.FOLLOWED,
+            Kind.UNFOLLOWED,
+        }
+    )
+
+    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+        posts, users = _Deltas(2), _Deltas(3)
+        gone: set[int] = set()
+        for entry in entries:
+            match entry.kind:
+                case Kind.POST_LIKED:
+                    posts.add(entry.subject_id, LIKES, 1)
+                case Kind.POST_UNLIKED:
+                    posts.add(entry.subject_id, LIKES, -1)
+                case Kind.COMMENT_ADDED:
+                    posts.add(entry.other_id, COMMENTS, 1)
+                case Kind.COMMENT_DELETED if entry.other_id:  # not the deleter's copy
+                    posts.add(entry.other_id, COMMENTS, -1)
+                case Kind.POST_CREATED:
+                    users.add(entry.actor_id, POSTS, 1)
+                case Kind.POST_DELETED:
+                    users.add(entry.stream.id, POSTS, -1)
+                    gone.add(entry.subject_id)
+                case Kind.FOLLOWED:
+                    users.add(entry.subject_id, FOLLOWERS, 1)
+                    users.add(entry.actor_id, FOLLOWINGS, 1)
+                case Kind.UNFOLLOWED:
+                    users.add(entry.subject_id, FOLLOWERS, -1)
+                    users.add(entry.actor_id, FOLLOWINGS, -1)
+                case _:
+                    pass
+        for post_id in gone:
+            posts.drop(post_id)
+        await tx.run_many(
+            "DELETE FROM post_counters WHERE post_id = ?", [(post_id,) for post_id in gone]
+        )
+        await _add(tx, "user_counters", "user_id", ("posts", "followers", "followings"), users)
+        counted = await _add(tx, "post_counters", "post_id", ("likes", "comments"), posts)
+        return await _hints(tx, counted)
+
+
+async def _add(
+    tx: Transaction, table: str, key: str, columns: tuple[str, ...], deltas: _Deltas
+) -> dict[int, list[int]]:
+    """Adds the deltas to the rows and returns the counts that have resulted."""
+    changed = deltas.changed()
+    if not changed:
+        return {}
+    found = await tx.rows(
+        f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} IN "
+        + tx.dialect.in_list(len(changed)),
+        list(changed),
+    )
+    before = {row[0]: row[1:] for row in found}
+    nothing = (0,) * len(columns)
+    result = {
+        row_id: _sums(before.get(row_id, nothing), counts) for row_id, counts in changed.items()
+    }
+    await tx.run_many(
+        tx.dialect.upsert(table, (key,), columns),
+        [(row_id, *counts) for row_id, counts in result.items()],
+    )
+    return result
+
+
+def _sums(before: Iterable[int], deltas: Iterable[int]) -> list[int]:
+    return [max(0, count + delta) for count, delta in zip(before, deltas, strict=True)]
+
+
+async def _hints(tx: Transaction, counted: dict[int, list[int]]) -> list[Hint]:
+    posts = await heads(tx, counted)
+    return [
+        CountsHint(
+            post_id=post_id,
+            author_id=posts[post_id].author_id,
+            likes=counts[LIKES],
+            comments=counts[COMMENTS],
+        )
+        for post_id, counts in counted.items()
+        if post_id in posts and not posts[post_id].deleted
+    ]

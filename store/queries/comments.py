@@ -1,0 +1,64 @@
+"""Comments on posts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from store.interface import Row, Transaction
+from store.log import Entry
+from store.queries.paging import below, cut
+from store.queries.users import users_by_id
+from store.records import CommentRecord
+
+COMMENT = "id, post_id, author_id, text, reply_to, created_ms, edited_ms, deleted, changed"
+
+
+async def _comments_of_rows(tx: Transaction, rows: Sequence[Row]) -> list[CommentRecord]:
+    """Rows of `COMMENT` with their writers, in the same order."""
+    writers = await users_by_id(tx, (row[2] for row in rows))
+    return [
+        CommentRecord(
+            id=row[0],
+            post_id=row[1],
+            author=writers[row[2]],
+            text=row[3],
+            reply_to=row[4],
+            created_ms=row[5],
+            edited_ms=row[6],
+            deleted=bool(row[7]),
+            changed=row[8],
+        )
+        for row in rows
+        if row[2] in writers
+    ]
+
+
+async def comments_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, CommentRecord]:
+    """The comments that exist among `ids`, deleted ones included."""
+    wanted = [comment_id for comment_id in dict.fromkeys(ids) if comment_id]
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        f"SELECT {COMMENT} FROM comments WHERE id IN " + tx.dialect.in_list(len(wanted)), wanted
+    )
+    return {comment.id: comment for comment in await _comments_of_rows(tx, found)}
+
+
+async def comments_page(
+    tx: Transaction, post_id: int, before: int, limit: int
+) -> tuple[list[CommentRecord], int]:
+    """The comments on a post, the latest first, and the id to go on from (0: no more)."""
+    found = await tx.rows(
+        f"SELECT {COMMENT} FROM comments WHERE post_id = ? AND deleted = 0 AND id < ? "
+        "ORDER BY id DESC LIMIT ?",
+        (post_id, below(before), limit + 1),
+    )
+    page, more = cut(found, limit, 0)
+    return await _comments_of_rows(tx, page), more
+
+
+async def load_comments(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """For `hydrate`."""
+    found = await comments_by_id(tx, (entry.subject_id for entry in entries))
+    for entry in entries:
+        entry.record = found.get(entry.subject_id)
