@@ -1,0 +1,96 @@
+"""Counters."""
+
+from __future__ import annotations
+
+from store.changes.comments import DeleteComment
+from store.changes.posts import DeletePost
+from store.projections.base import CountsHint
+from store.queries.posts import post
+from store.queries.users import profile
+from tests.store.social import ANN, BEN, CAT, Social, open_social
+
+
+async def counts(world: Social, post_id: int) -> tuple[int, int]:
+    found = await world.store.read(post, post_id, ANN)
+    return found.likes, found.comments
+
+
+async def test_likes_and_comments_are_counted_with_one_hint_a_post_and_step() -> None:
+    world = await open_social()
+    sea, hill = await world.post(ANN), await world.post(BEN)
+    for user in (ANN, BEN, CAT):
+        await world.like(user, sea.id)
+    await world.comment(CAT, sea.id)
+    await world.like(ANN, hill.id)
+    await world.step("counters")
+    assert world.hints == [
+        CountsHint(post_id=sea.id, author_id=ANN, likes=3, comments=1),
+        CountsHint(post_id=hill.id, author_id=BEN, likes=1, comments=0),
+    ]
+    assert await counts(world, sea.id) == (3, 1)
+    world.hints.clear()
+    await world.like(BEN, sea.id, False)
+    await world.step("counters")
+    assert world.hints == [CountsHint(post_id=sea.id, author_id=ANN, likes=2, comments=1)]
+
+
+async def test_what_comes_to_nothing_within_a_step_is_no_news() -> None:
+    world = await open_social()
+    sea = await world.post(ANN)
+    await world.like(BEN, sea.id)
+    await world.like(BEN, sea.id, False)
+    await world.step("counters")
+    assert world.hints == []
+    assert await world.rows("SELECT * FROM post_counters") == []
+
+
+async def test_a_comment_that_the_author_deletes_is_counted_once() -> None:
+    world = await open_social()
+    sea = await world.post(ANN)
+    _, by_author, by_writer = [await world.comment(BEN, sea.id) for _ in range(3)]
+    await world.do(DeleteComment(user_id=ANN, comment_id=by_author.id))
+    await world.do(DeleteComment(user_id=BEN, comment_id=by_writer.id))
+    while (await world.step("counters", 1)).read:  # the two entries fall into two steps
+        pass
+    assert await counts(world, sea.id) == (0, 1)
+    assert await world.rows("SELECT * FROM post_counters") == [(sea.id, 0, 1)]
+
+
+async def test_a_deleted_post_takes_its_counts_along() -> None:
+    world = await open_social()
+    sea = await world.post(ANN)
+    await world.post(ANN)
+    await world.like(BEN, sea.id)
+    await world.step("counters")
+    await world.comment(BEN, sea.id)
+    await world.do(DeletePost(user_id=ANN, post_id=sea.id))
+    world.hints.clear()
+    await world.step("counters")
+    assert world.hints == []
+    assert await world.rows("SELECT * FROM post_counters") == []
+    found = await world.store.read(profile, ANN, BEN)
+    assert found is not None
+    assert found.posts == 1
+
+
+async def test_followers_and_followings_are_counted() -> None:
+    world = await open_social()
+    await world.follow(ANN, BEN)
+    await world.follow(CAT, BEN)
+    await world.follow(CAT, BEN, False)
+    await world.step("counters")
+    assert await world.rows("SELECT * FROM user_counters ORDER BY user_id") == [
+        (ANN, 0, 0, 1),
+        (BEN, 0, 1, 0),
+    ]
+
+
+async def test_a_count_is_never_negative() -> None:
+    world = await open_social()
+    sea = await world.post(ANN)
+    await world.like(BEN, sea.id)
+    await world.step("counters")
+    await world.run("DELETE FROM post_counters")  # as if an entry had been set aside
+    await world.like(BEN, sea.id, False)
+    await world.step("counters")
+    assert await counts(world, sea.id) == (0, 0)

@@ -1,0 +1,233 @@
+"""Notifications, and their undoing."""
+
+from __future__ import annotations
+
+import pytest
+
+from store.changes.comments import AddComment, DeleteComment, EditComment
+from store.changes.follows import SetFollow
+from store.changes.likes import SetLike
+from store.changes.posts import DeletePost
+from store.log import Entry, Kind, Stream
+from store.queries.hydrate import hydrate
+from store.records import NotificationKind, RemovedRecord
+from tests.store.social import ANN, BEN, CAT, DAN, Social, open_social
+
+LIKE, COMMENT, REPLY, FOLLOW = NotificationKind
+
+
+async def news(world: Social, after: int) -> list[Entry]:
+    """What the projection has appended past a position, with its records."""
+    kinds = (Kind.NOTIFIED, Kind.UNNOTIFIED)
+    entries = [entry for entry in await world.entries(after) if entry.kind in kinds]
+    await world.store.read(hydrate, entries)
+    return entries
+
+
+async def kinds(world: Social, user: int) -> list[NotificationKind]:
+    return [one.kind for one in await world.told(user)]
+
+
+async def test_the_author_hears_of_a_like_and_an_unlike_takes_it_back() -> None:
+    world = await open_social()
+    photograph = await world.photograph()
+    post = await world.post(ANN, "sea", photograph)
+    await world.like(BEN, post.id)
+    liked_ms = world.now_ms
+    await world.project()
+    (told,) = await world.told(ANN)
+    assert (told.kind, told.actor.id, told.post_id, told.comment_id) == (LIKE, BEN, post.id, 0)
+    assert told.post_media is not None
+    assert (told.post_media.id, told.created_ms, told.seen) == (photograph, liked_ms, False)
+    (entry,) = await news(world, post.id)
+    assert (entry.stream, entry.actor_id, entry.record) == (Stream.user(ANN), BEN, told)
+    assert entry.position == entry.subject_id == told.id == told.changed
+    await world.like(BEN, post.id, False)
+    await world.project()
+    assert await world.told(ANN) == []
+    first, second = await news(world, post.id)
+    assert first.record is None  # a device that was away is told of neither
+    assert (second.kind, second.stream) == (Kind.UNNOTIFIED, Stream.user(ANN))
+    assert second.record == RemovedRecord(notification_id=told.id, changed=second.position)
+
+
+async def test_nobody_hears_of_what_he_did_himself() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    await world.like(ANN, post.id)
+    first = await world.comment(ANN, post.id)
+    await world.comment(ANN, post.id, reply_to=first.id)
+    await world.project()
+    assert await news(world, post.id) == []
+
+
+async def test_a_comment_tells_the_author_and_a_reply_whom_it_answers() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    first = await world.comment(BEN, post.id, "blue")
+    reply = await world.comment(CAT, post.id, "green", reply_to=first.id)
+    await world.comment(BEN, post.id, "to myself", reply_to=first.id)
+    await world.project()
+    assert await kinds(world, ANN) == [COMMENT] * 3
+    (told,) = await world.told(BEN)
+    assert (told.kind, told.comment_id, told.comment_text) == (REPLY, reply.id, "green")
+    assert await world.told(CAT) == []
+
+
+async def test_a_reply_to_the_author_of_the_post_is_one_notification() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    first = await world.comment(ANN, post.id)
+    await world.comment(BEN, post.id, reply_to=first.id)
+    await world.project()
+    assert await kinds(world, ANN) == [REPLY]
+
+
+async def test_an_edited_comment_sends_its_notification_again() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    comment = await world.comment(BEN, post.id, "blue")
+    await world.project()
+    (before,) = await world.told(ANN)
+    await world.do(EditComment(user_id=BEN, comment_id=comment.id, text="green"))
+    await world.project()
+    (now,) = await world.told(ANN)
+    assert (now.id, now.comment_text, now.created_ms) == (before.id, "green", before.created_ms)
+    entry = (await news(world, post.id))[-1]
+    assert (entry.kind, entry.subject_id, entry.record) == (Kind.NOTIFIED, before.id, now)
+    assert now.changed == entry.position > before.changed
+
+
+@pytest.mark.parametrize("by", [ANN, BEN])
+async def test_a_deleted_comment_is_taken_back_from_all(by: int) -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    first = await world.comment(CAT, post.id)
+    reply = await world.comment(BEN, post.id, reply_to=first.id)
+    await world.project()
+    assert (await kinds(world, ANN), await kinds(world, CAT)) == ([COMMENT, COMMENT], [REPLY])
+    await world.do(DeleteComment(user_id=by, comment_id=reply.id))
+    await world.project()
+    assert (await kinds(world, ANN), await kinds(world, CAT)) == ([COMMENT], [])
+
+
+async def test_a_reply_to_a_comment_that_is_gone_meanwhile_still_tells_its_writer() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    first = await world.comment(CAT, post.id)
+    await world.comment(BEN, post.id, reply_to=first.id)
+    await world.do(DeleteComment(user_id=CAT, comment_id=first.id))
+    await world.project()
+    assert (await kinds(world, ANN), await kinds(world, CAT)) == ([COMMENT], [REPLY])
+
+
+async def test_a_follow_tells_and_an_unfollow_takes_back() -> None:
+    world = await open_social()
+    await world.follow(BEN, ANN)
+    await world.follow(CAT, ANN)
+    await world.project()
+    assert await kinds(world, ANN) == [FOLLOW, FOLLOW]
+    await world.follow(BEN, ANN, False)
+    await world.project()
+    (told,) = await world.told(ANN)
+    assert (told.actor.id, told.post_id, told.post_media) == (CAT, 0, None)
+
+
+async def test_a_deleted_post_takes_everything_about_it_back() -> None:
+    world = await open_social()
+    post, other = await world.post(ANN), await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.like(BEN, other.id)
+    first = await world.comment(BEN, post.id)
+    await world.comment(CAT, post.id, reply_to=first.id)
+    await world.follow(BEN, ANN)
+    await world.project()
+    await world.do(DeletePost(user_id=ANN, post_id=post.id))
+    before = await world.head()
+    await world.project()
+    assert await kinds(world, ANN) == [FOLLOW, LIKE]
+    assert await world.told(BEN) == []
+    assert [e.kind for e in await news(world, before)] == [Kind.UNNOTIFIED] * 4
+
+
+async def test_what_is_gone_before_it_is_told_is_never_told() -> None:
+    world = await open_social()
+    post, other = await world.post(ANN), await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.comment(BEN, post.id)
+    comment = await world.comment(BEN, other.id)
+    await world.do(EditComment(user_id=BEN, comment_id=comment.id, text="oh"))
+    await world.do(DeleteComment(user_id=ANN, comment_id=comment.id))
+    await world.follow(BEN, ANN)
+    await world.follow(BEN, ANN, False)
+    await world.do(DeletePost(user_id=ANN, post_id=post.id))
+    while (await world.step("notifications", 1)).read:
+        pass
+    assert await news(world, post.id) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_like_unlike_like_ends_with_one_notification(limit: int) -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    taps = [SetLike(user_id=BEN, post_id=post.id, liked=on) for on in (True, False, True)]
+    await world.commit(*taps)
+    while (await world.step("notifications", limit)).read:
+        pass
+    assert await kinds(world, ANN) == [LIKE]
+    assert len(await news(world, post.id)) == 1
+
+
+async def test_an_old_notification_makes_way_for_the_new_one() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.follow(BEN, ANN)
+    await world.project()
+    before, old = await world.head(), await world.told(ANN)
+    await world.commit(
+        *(SetLike(user_id=BEN, post_id=post.id, liked=on) for on in (False, True)),
+        *(SetFollow(follower_id=BEN, followee_id=ANN, following=on) for on in (False, True)),
+    )
+    await world.project()
+    entries = await news(world, before)
+    assert [e.kind for e in entries] == [Kind.UNNOTIFIED] * 2 + [Kind.NOTIFIED] * 2
+    assert {e.subject_id for e in entries[:2]} == {one.id for one in old}
+    assert sorted(await kinds(world, ANN)) == [LIKE, FOLLOW]
+
+
+async def test_an_entry_that_was_set_aside_harms_no_later_one() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.comment(CAT, post.id)
+    # As if the consumer had given up on both: the undoing finds nothing, an edit tells at last.
+    await world.run(
+        "INSERT INTO consumers (name, position, fence, updated_ms) VALUES (?, ?, 0, 0)",
+        "notifications",
+        await world.head(),
+    )
+    comment = (await world.rows("SELECT id FROM comments"))[0][0]
+    await world.like(BEN, post.id, False)
+    await world.do(EditComment(user_id=CAT, comment_id=comment, text="oh"))
+    await world.project()
+    (told,) = await world.told(ANN)
+    assert (told.kind, told.comment_text) == (COMMENT, "oh")
+
+
+async def test_each_receivers_stream_stays_dense() -> None:
+    world = await open_social()
+    post = await world.post(ANN)
+    first = await world.comment(DAN, post.id)
+    await world.commit(
+        *(SetLike(user_id=user, post_id=post.id, liked=True) for user in (BEN, CAT, DAN)),
+        *(AddComment(user_id=u, post_id=post.id, text="ah", reply_to=first.id) for u in (BEN, CAT)),
+        SetFollow(follower_id=BEN, followee_id=DAN, following=True),
+    )
+    await world.project(limit=2)
+    by_stream: dict[Stream, list[int]] = {}
+    for entry in await world.entries():
+        by_stream.setdefault(entry.stream, []).append(entry.sequence)
+    assert len(await world.told(DAN)) == 3
+    for numbers in by_stream.values():
+        assert numbers == list(range(1, len(numbers) + 1))

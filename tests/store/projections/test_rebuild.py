@@ -1,0 +1,292 @@
+"""Whatever happens, and however late and in whatever portions it is read: what the projections
+have made equals what the state says, and what clients have been told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.changes.base import Change
+from store.changes.comments import AddComment, DeleteComment, EditComment
+from store.changes.follows import SetFollow
+from store.changes.likes import SetLike
+from store.changes.notifications import MarkSeen
+from store.changes.posts import CreatePost, DeletePost, EditPost
+from store.errors import DomainError
+from store.log import Entry, Kind
+from store.projections.base import Consume
+from store.projections.notifications import Cause
+from store.queries.hydrate import hydrate
+from store.queries.notifications import unseen
+from store.records import NotificationKind, NotificationRecord
+from tests.store.social import START_MS, USERS, Social, open_social
+
+KINDS = (
+    *("like", "unlike") * 4,
+    *("comment", "reply", "follow", "unfollow") * 3,
+    *("edit comment", "delete comment", "post", "seen", "consume") * 2,
+    *("edit", "delete"),
+)
+STEPS = (*("home", "counters", "notifications") * 2, "notifications")
+
+
+def story(seed: int) -> Iterator[list[tuple[str, int, int]] | tuple[str, int]]:
+    """Batches of (what, user, which of the rows that there are), and steps of a projection.
+
+    It begins with enough posts for the rest to have something to be about.
+    """
+    random = Random(seed)
+    yield [("post", user, 0) for user in USERS]
+    for _ in range(40):
+        if random.random() < 0.3:
+            yield random.choice(STEPS), random.choice((1, 2, 5, 500))
+        else:
+            yield [
+                (random.choice(KINDS), random.choice(USERS), random.randrange(100))
+                for _ in range(random.choice((1, 1, 2, 6)))
+            ]
+
+
+seeds = st.integers(0, 1 << 32)
+
+
+class Devices:
+    """What the devices of each user hold of the notifications, from updates alone."""
+
+    def __init__(self) -> None:
+        self.lists: dict[int, dict[int, NotificationRecord]] = {user: {} for user in USERS}
+        self.seen: dict[int, int] = dict.fromkeys(USERS, 0)
+
+    def receive(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            held = self.lists[entry.stream.id]
+            if entry.kind is Kind.NOTIFIED and entry.record is not None:
+                held[entry.record.id] = entry.record
+            elif entry.kind is Kind.UNNOTIFIED:
+                held.pop(entry.record.notification_id, None)
+            elif entry.kind is Kind.NOTIFICATIONS_SEEN:
+                self.seen[entry.stream.id] = entry.record.up_to_id
+
+    def shown(self, user: int) -> list[tuple[Any, ...]]:
+        return [
+            (one.id, one.kind, one.actor, one.comment_text, one.id <= self.seen[user], one.changed)
+            for one in sorted(self.lists[user].values(), key=lambda one: -one.id)
+        ]
+
+
+class Story:
+    def __init__(self, world: Social) -> None:
+        self.world = world
+        self.devices = Devices()
+        self.posts: list[int] = []
+        self.comments: list[tuple[int, int]] = []  # (post, comment)
+
+    def change(self, kind: str, user: int, number: int) -> Change[Any] | None:
+        post = self.posts[number % len(self.posts)] if self.posts else 0
+        in_post, comment = self.comments[number % len(self.comments)] if self.comments else (0, 0)
+        other = USERS[number % len(USERS)]
+        match kind:
+            case "post":
+                return CreatePost(author_id=user, text="sea")
+            case "edit":
+                return EditPost(user_id=user, post_id=post, text="hill")
+            case "delete":
+                return DeletePost(user_id=user, post_id=post)
+            case "like" | "unlike":
+                return SetLike(user_id=user, post_id=post, liked=kind == "like")
+            case "comment":
+                return AddComment(user_id=user, post_id=post, text="ah")
+            case "reply":
+                return AddComment(user_id=user, post_id=in_post, text="oh", reply_to=comment)
+            case "edit comment":
+                return EditComment(user_id=user, comment_id=comment, text=f"edit {number}")
+            case "delete comment":
+                return DeleteComment(user_id=user, comment_id=comment)
+            case "follow" | "unfollow":
+                return SetFollow(follower_id=user, followee_id=other, following=kind == "follow")
+            case "seen":
+                held = list(self.devices.lists[user])
+                return MarkSeen(user_id=user, up_to_id=held[number % len(held)] if held else 1)
+            case _:
+                return Consume(projection=self.world.notifications, limit=number + 1)
+
+    async def tell(self, part: Any) -> None:
+        before = await self.world.head()
+        if isinstance(part, tuple):
+            await self.world.step(*part)
+        else:
+            changes = [change for one in part if (change := self.change(*one))]
+            done = await self.world.commit(*changes)
+            for change, outcome in zip(changes, done.outcomes, strict=True):
+                if isinstance(outcome, DomainError):
+                    continue
+                if isinstance(change, CreatePost):
+                    self.posts.append(outcome.id)
+                elif isinstance(change, AddComment):
+                    self.comments.append((outcome.post_id, outcome.id))
+        entries = await self.world.entries(before)
+        await self.world.store.read(hydrate, entries)
+        self.devices.receive(entries)
+
+    async def finish(self) -> None:
+        for name in ("home", "counters", "notifications"):
+            while True:
+                before = await self.world.head()
+                done = await self.world.step(name, 3)
+                entries = await self.world.entries(before)
+                await self.world.store.read(hydrate, entries)
+                self.devices.receive(entries)
+                if not done.read:
+                    break
+
+
+async def expected_home(world: Social) -> set[tuple[int, ...]]:
+    found = await world.rows(
+        "SELECT f.follower_id, p.id, p.author_id FROM posts p "
+        "JOIN follows f ON f.followee_id = p.author_id WHERE p.deleted = 0 "
+        "UNION ALL SELECT author_id, id, author_id FROM posts WHERE deleted = 0"
+    )
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+async def expected_counts(world: Social) -> tuple[set[Any], set[Any]]:
+    """Those that are not all zero."""
+    posts = await world.rows(
+        "SELECT p.id, (SELECT COUNT(*) FROM likes l WHERE l.post_id = p.id), "
+        "(SELECT COUNT(*) FROM comments c WHERE c.post_id = p.id AND c.deleted = 0) "
+        "FROM posts p WHERE p.deleted = 0"
+    )
+    people = await world.rows(
+        "SELECT u.id, (SELECT COUNT(*) FROM posts p WHERE p.author_id = u.id AND p.deleted = 0), "
+        "(SELECT COUNT(*) FROM follows f WHERE f.followee_id = u.id), "
+        "(SELECT COUNT(*) FROM follows f WHERE f.follower_id = u.id) FROM users u"
+    )
+    return {row for row in posts if any(row[1:])}, {row for row in people if any(row[1:])}
+
+
+async def expected_causes(world: Social) -> dict[Cause, int]:
+    """Who is notified of what, and when it happened."""
+    at_ms = {entry.position: entry.at_ms for entry in await world.entries()}
+    result: dict[Cause, int] = {}
+    for author, actor, post, position in await world.rows(
+        "SELECT p.author_id, l.user_id, p.id, l.changed FROM likes l "
+        "JOIN posts p ON p.id = l.post_id WHERE p.deleted = 0"
+    ):
+        result[Cause(author, NotificationKind.LIKE, actor, post)] = at_ms[position]
+    for follower, followee, position in await world.rows(
+        "SELECT follower_id, followee_id, changed FROM follows"
+    ):
+        result[Cause(followee, NotificationKind.FOLLOW, follower)] = at_ms[position]
+    for author, actor, post, comment, answered in await world.rows(
+        "SELECT p.author_id, c.author_id, p.id, c.id, r.author_id FROM comments c "
+        "JOIN posts p ON p.id = c.post_id LEFT JOIN comments r ON r.id = c.reply_to "
+        "WHERE p.deleted = 0 AND c.deleted = 0"
+    ):
+        if answered != author:
+            cause = Cause(author, NotificationKind.COMMENT, actor, post, comment)
+            result[cause] = at_ms[comment]
+        if answered is not None:
+            result[Cause(answered, NotificationKind.REPLY, actor, post, comment)] = at_ms[comment]
+    return {cause: at for cause, at in result.items() if cause.user_id != cause.actor_id}
+
+
+async def present_causes(world: Social) -> dict[Cause, int]:
+    return {
+        Cause(row[0], NotificationKind(row[1]), *row[2:5]): row[5]
+        for row in await world.rows(
+            "SELECT user_id, kind, actor_id, post_id, comment_id, created_ms FROM notifications"
+        )
+    }
+
+
+async def check(world: Social) -> None:
+    home = await world.rows("SELECT user_id, post_id, author_id FROM home")
+    assert set(home) == await expected_home(world)
+    posts, people = await expected_counts(world)
+    found = await world.rows("SELECT post_id, likes, comments FROM post_counters")
+    assert {row for row in found if any(row[1:])} == posts
+    found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counters")
+    assert {row for row in found if any(row[1:])} == people
+    assert await present_causes(world) == await expected_causes(world)
+
+
+async def check_devices(world: Social, devices: Devices) -> None:
+    for user in USERS:
+        fresh = await world.told(user)
+        assert devices.shown(user) == [
+            (one.id, one.kind, one.actor, one.comment_text, one.seen, one.changed) for one in fresh
+        ]
+        assert await world.store.read(unseen, user) == sum(not one.seen for one in fresh)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(seeds)
+def test_projections_equal_the_state_and_what_devices_were_told(seed: int) -> None:
+    async def main() -> None:
+        world = await open_social()
+        told = Story(world)
+        for part in story(seed):
+            await told.tell(part)
+        await told.finish()
+        await check(world)
+        await check_devices(world, told.devices)
+        # A device that resumes from the start hears only of what there is.
+        late = Devices()
+        entries = await world.entries()
+        await world.store.read(hydrate, entries)
+        late.receive(entries)
+        await check_devices(world, late)
+        await world.store.aclose()
+
+    trio.run(main)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seeds, st.sampled_from((1, 3, 500)))
+def test_projections_run_again_from_the_start_come_to_the_same(seed: int, limit: int) -> None:
+    async def main() -> None:
+        world = await open_social()
+        told = Story(world)
+        for part in story(seed):
+            await told.tell(part)
+        await told.finish()
+        # Counters are sums, so they start from nothing. The others may find their rows there.
+        for table in ("post_counters", "user_counters"):
+            await world.run(f"DELETE FROM {table}")
+        await world.run("DELETE FROM consumers")
+        await world.project(limit)
+        await check(world)
+        await world.store.aclose()
+
+    trio.run(main)
+
+
+def test_the_oracle_is_not_blind() -> None:
+    """A row too many or too few is seen."""
+
+    async def main() -> None:
+        world = await open_social()
+        post = await world.post()
+        await world.like(USERS[1], post.id)
+        await world.follow(USERS[1], USERS[0])
+        await world.project()
+        await check(world)
+        assert len(await expected_causes(world)) == 2
+        assert await expected_causes(world) != {}
+        assert await expected_home(world) == {
+            (USERS[0], post.id, USERS[0]),
+            (USERS[1], post.id, USERS[0]),
+        }
+        assert await expected_counts(world) == (
+            {(post.id, 1, 0)},
+            {(USERS[0], 1, 1, 0), (USERS[1], 0, 0, 1)},
+        )
+        assert all(at > START_MS for at in (await expected_causes(world)).values())
+
+    trio.run(main)

@@ -1,0 +1,191 @@
+"""A small network for the tests of posts and the graph: users, photographs, projections that
+are run by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from store.changes.base import Change
+from store.changes.comments import AddComment
+from store.changes.follows import SetFollow
+from store.changes.likes import SetLike
+from store.changes.media import ReserveMedia, StoreMedia
+from store.changes.posts import CreatePost
+from store.errors import DomainError
+from store.interface import Dialect, Row, Transaction, Value
+from store.log import Batch, Entry, read_entries, read_head
+from store.projections.base import Consume, Consumed, CountsHint, HomeHint, consume
+from store.projections.counters import CountersProjection
+from store.projections.home import HomeProjection
+from store.projections.notifications import NotificationsProjection
+from store.queries.notifications import notifications_page
+from store.records import (
+    CommentRecord,
+    FollowRecord,
+    LikeRecord,
+    NotificationRecord,
+    PostRecord,
+    Purpose,
+)
+from store.sqlite import SqliteStore
+
+R = TypeVar("R")
+
+ANN, BEN, CAT, DAN = USERS = (1, 2, 3, 4)
+NOBODY = 99
+START_MS = 1_700_000_000_000
+
+
+class Social:
+    """A store in memory. Each commit is one second after the one before."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.now_ms = START_MS
+        self.hints: list[HomeHint | CountsHint] = []
+        self.notifications = NotificationsProjection()
+        self.invisible = (HomeProjection(), CountersProjection())
+        self._media = 0
+
+    async def commit(self, *changes: Change[Any]) -> Batch:
+        self.now_ms += 1000
+        return await self.store.commit(changes, self.now_ms)
+
+    async def do(self, change: Change[R]) -> R:
+        """The change's result; raises its refusal."""
+        outcome = (await self.commit(change)).outcomes[0]
+        if isinstance(outcome, DomainError):
+            raise outcome
+        result: R = outcome
+        return result
+
+    async def post(self, author: int = ANN, text: str = "sea", *media: str) -> PostRecord:
+        return await self.do(CreatePost(author_id=author, text=text, media_ids=media))
+
+    async def like(self, user: int, post_id: int, liked: bool = True) -> LikeRecord:
+        return await self.do(SetLike(user_id=user, post_id=post_id, liked=liked))
+
+    async def comment(
+        self, user: int, post_id: int, text: str = "ah", reply_to: int = 0
+    ) -> CommentRecord:
+        return await self.do(
+            AddComment(user_id=user, post_id=post_id, text=text, reply_to=reply_to)
+        )
+
+    async def follow(self, user: int, whom: int, following: bool = True) -> FollowRecord:
+        return await self.do(SetFollow(follower_id=user, followee_id=whom, following=following))
+
+    async def photograph(
+        self, owner: int = ANN, purpose: Purpose = Purpose.POST, *, stored: bool = True
+    ) -> str:
+        """The id of a media object; not stored: its bytes are awaited."""
+        self._media += 1
+        media_id = f"{self._media:032x}"
+        await self.do(ReserveMedia(owner_id=owner, media_id=media_id, purpose=purpose, size=9))
+        if stored:
+            await self.do(
+                StoreMedia(
+                    media_id=media_id,
+                    blob_hash=hashlib.sha256(media_id.encode()).digest(),
+                    size=9,
+                    mime="image/jpeg",
+                    width=4,
+                    height=3,
+                    color="#336699",
+                )
+            )
+        return media_id
+
+    async def entries(self, after: int = 0) -> list[Entry]:
+        """The log past a position."""
+        return await self.store.read(read_entries, after, 1 << 62, 100_000)
+
+    async def head(self) -> int:
+        return (await self.store.read(read_head)).position
+
+    async def step(self, name: str, limit: int = 500) -> Consumed:
+        """One step of a projection."""
+        done: Consumed
+        if name == self.notifications.name:
+            done = await self.do(Consume(projection=self.notifications, limit=limit))
+        else:
+            (projection,) = (one for one in self.invisible if one.name == name)
+            done = await self.store.write(consume, projection, limit, self.now_ms)
+        self.hints += done.hints
+        return done
+
+    async def project(self, limit: int = 500) -> None:
+        """Runs every projection until it has caught up."""
+        for name in ("home", "counters", "notifications"):
+            while (await self.step(name, limit)).read:
+                pass
+
+    async def rows(self, sql: str, *params: Value) -> list[Row]:
+        return await self.store.read(_rows, sql, params)
+
+    async def run(self, sql: str, *params: Value) -> None:
+        await self.store.write(_run, sql, params)
+
+    async def told(self, user: int) -> list[NotificationRecord]:
+        """A user's notifications, the latest first."""
+        page, more = await self.store.read(notifications_page, user, 0, 1000)
+        assert not more
+        return page
+
+
+async def _rows(tx: Transaction, sql: str, params: Sequence[Value]) -> list[Row]:
+    return await tx.rows(sql, params)
+
+
+async def _run(tx: Transaction, sql: str, params: Sequence[Value]) -> None:
+    await tx.run(sql, params)
+
+
+async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:
+    await tx.run_many(
+        "INSERT INTO users (id, username, username_key, name, about, avatar_id, password, "
+        "created_ms, changed) VALUES (?, ?, ?, ?, '', '', '', 0, 0)",
+        [(user, f"user{user}", f"user{user}", f"User {user}") for user in ids],
+    )
+
+
+async def open_social(users: Iterable[int] = USERS) -> Social:
+    store = SqliteStore.in_memory()
+    await store.migrate()
+    # Ids of rows are positions, and so are the users': the log begins behind them.
+    await store.write(_add_users, users)
+    await store.write(_run, "UPDATE log_head SET position = 1000", ())
+    return Social(store)
+
+
+class CountingTransaction:
+    """Counts the statements of a query."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.statements = 0
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._tx.dialect
+
+    async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        self.statements += 1
+        return await self._tx.rows(sql, params)
+
+    async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
+        self.statements += 1
+        return await self._tx.run(sql, params)
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        self.statements += 1
+        await self._tx.run_many(sql, rows)
+
+
+async def statements(tx: Transaction, query: Any, *args: Any) -> int:
+    """How many statements a query takes."""
+    counting = CountingTransaction(tx)
+    await query(counting, *args)
+    return counting.statements
