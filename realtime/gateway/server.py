@@ -107,12 +107,13 @@ class Gateway:
         for session in list(self._sessions):
             session.go_away("restarting", self._rng.randrange(100, int(grace * 500) + 200))
         with trio.move_on_after(grace):
-            while not all(session.idle for session in self._sessions):
+            # A look now and then is simpler than an event from every corner of a session.
+            while not all(session.idle for session in self._sessions):  # noqa: ASYNC110
                 await trio.sleep(0.02)
         for session in list(self._sessions):
             session.close(1001, "restarting")
         with trio.move_on_after(self._node.limits.close_timeout + 1):
-            while self._sessions:
+            while self._sessions:  # noqa: ASYNC110
                 await trio.sleep(0.02)
 
 

@@ -48,7 +48,7 @@ class Delivery:
         self.floor = head.floor
         self.position = head.position
         self._offered: deque[list[Entry]] = deque(maxlen=BACKLOG)
-        self._wanted = head.position
+        self.wanted = head.position
         self._wake = trio.Event()
         self._moved = trio.Event()
         self._checkpoint = (-1, b"")
@@ -72,7 +72,7 @@ class Delivery:
         """Takes entries that were just committed here. Never waits."""
         if entries:
             self._offered.append(entries)
-            self._wanted = max(self._wanted, entries[-1].position)
+            self.wanted = max(self.wanted, entries[-1].position)
             self._wake.set()
 
     async def wait_for(self, position: int) -> None:
@@ -82,7 +82,7 @@ class Delivery:
 
     async def run(self) -> None:
         while True:
-            if self.position >= self._wanted:
+            if self.position >= self.wanted:
                 self._wake = trio.Event()
                 await self._wake.wait()
             try:
@@ -98,7 +98,7 @@ class Delivery:
             entries = self._offered.popleft()
             entries = [entry for entry in entries if entry.position > self.position]
         else:
-            up_to = self._offered[0][0].position - 1 if self._offered else self._wanted
+            up_to = self._offered[0][0].position - 1 if self._offered else self.wanted
             entries = await self._store.read(read_entries, self.position, up_to, GAP)
         if not entries:
             return
