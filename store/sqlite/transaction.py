@@ -30,7 +30,9 @@ class SqliteDialect:
     @staticmethod
     @lru_cache(1024)
     def in_pairs(count: int) -> str:
-        return "(VALUES " + ", ".join(["(?, ?)"] * count) + ")"
+        # Wrapped in a SELECT: against a bare VALUES of several rows SQLite scans the table. It
+        # searches by both columns where they have the same type, or the first is bytes.
+        return "(SELECT * FROM (VALUES " + ", ".join(["(?, ?)"] * count) + "))"
 
     @staticmethod
     @lru_cache(256)
