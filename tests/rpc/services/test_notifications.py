@@ -1,0 +1,69 @@
+"""Notifications, as callers meet them."""
+
+from __future__ import annotations
+
+from rpc.proto.frames_pb2 import NotificationsSeen
+from rpc.proto.models_pb2 import NOTIFICATION_COMMENT, NOTIFICATION_LIKE
+from rpc.proto.notifications_pb2 import ListNotificationsRequest, MarkSeenRequest
+from rpc.services.notifications import Notifications
+from tests.rpc.services.kit import serving
+from tests.store.social import ANN, BEN, CAT
+
+
+async def test_the_list_has_what_a_screen_needs() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        photograph = await kit.world.photograph(ANN)
+        post = await kit.world.post(ANN, "sea", photograph)
+        await kit.world.like(BEN, post.id)
+        comment = await kit.world.comment(CAT, post.id, "blue")
+        await kit.world.project()
+        listed = await kit.person(ANN).notifications.list_notifications(ListNotificationsRequest())
+        assert [
+            (one.kind, one.actor.username, one.post_media.url, one.comment_id, one.comment_text)
+            for one in listed.notifications
+        ] == [
+            (NOTIFICATION_COMMENT, "user3", f"/m/{photograph}", comment.id, "blue"),
+            (NOTIFICATION_LIKE, "user2", f"/m/{photograph}", 0, ""),
+        ]
+        assert (listed.unseen, listed.next) == (2, b"")
+        await kit.world.like(BEN, post.id, False)
+        await kit.world.project()
+        listed = await kit.person(ANN).notifications.list_notifications(ListNotificationsRequest())
+        assert [one.kind for one in listed.notifications] == [NOTIFICATION_COMMENT]
+
+
+async def test_seeing_once_however_often_it_is_sent() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        ann = kit.person(ANN)
+        post = await kit.world.post(ANN)
+        for user in (BEN, CAT):
+            await kit.world.like(user, post.id)
+        await kit.world.project()
+        page = await ann.notifications.list_notifications(ListNotificationsRequest(limit=1))
+        assert page.unseen == 2
+        rest = await ann.notifications.list_notifications(
+            ListNotificationsRequest(limit=1, after=page.next)
+        )
+        assert rest.next == b""
+        earlier = rest.notifications[0].id
+        seen = MarkSeenRequest(up_to_id=earlier)
+        first, second = await kit.repeated(ann, ann.notifications.mark_seen, seen)
+        assert first == second
+        assert (first.up_to_id, first.changed) == (earlier, await kit.world.head())
+        listed = await ann.notifications.list_notifications(ListNotificationsRequest())
+        assert listed.unseen == 1
+        assert [one.seen for one in listed.notifications] == [False, True]
+
+
+async def test_everybody_has_only_his_own() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        ann, ben = kit.person(ANN), kit.person(BEN)
+        await kit.world.like(BEN, (await kit.world.post(ANN)).id)
+        await kit.world.project()
+        listed = await ann.notifications.list_notifications(ListNotificationsRequest())
+        assert len(listed.notifications) == 1
+        theirs = MarkSeenRequest(up_to_id=listed.notifications[0].id)
+        assert await ben.notifications.mark_seen(theirs) == NotificationsSeen()
+        nothing = await ben.notifications.list_notifications(ListNotificationsRequest())
+        assert (list(nothing.notifications), nothing.unseen) == ([], 0)
+        assert (await ann.notifications.list_notifications(ListNotificationsRequest())).unseen == 1
