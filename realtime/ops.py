@@ -40,7 +40,7 @@ class OpsServer:
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                connection.receive_data(await stream.receive_some(4096))
+                connection.receive_data(bytes(await stream.receive_some(4096)))
             elif isinstance(event, h11.Request):
                 break
             else:

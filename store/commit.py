@@ -67,9 +67,10 @@ async def _known_ops(
     if not pairs:
         return {}
     found = await tx.rows(
-        "SELECT scope, op_key, digest, result FROM ops WHERE (scope, op_key) IN "
+        # The bytes first: SQLite searches its index by both only in this order.
+        "SELECT scope, op_key, digest, result FROM ops WHERE (op_key, scope) IN "
         + tx.dialect.in_pairs(len(pairs)),
-        [value for pair in pairs for value in pair],
+        [value for scope, key in pairs for value in (key, scope)],
     )
     return {(scope, key): (digest, result) for scope, key, digest, result in found}
 

@@ -157,14 +157,19 @@ class WriteTransaction:
         wanted = [stream for stream in dict.fromkeys(streams) if stream not in self._sequences]
         if not wanted:
             return
-        found = await self._tx.rows(
-            "SELECT kind, id, sequence FROM streams WHERE (kind, id) IN "
-            + self.dialect.in_pairs(len(wanted)),
-            [value for stream in wanted for value in (str(stream.kind), stream.id)],
-        )
         self._sequences.update(dict.fromkeys(wanted, 0))
-        for kind, stream_id, sequence in found:
-            self._sequences[Stream(StreamKind(kind), stream_id)] = sequence
+        for kind in StreamKind:
+            ids = [stream.id for stream in wanted if stream.kind is kind]
+            if not ids:
+                continue
+            # One query a kind: a pair of a text and a number is not searched by both.
+            found = await self._tx.rows(
+                "SELECT id, sequence FROM streams WHERE kind = ? AND id IN "
+                + self.dialect.in_list(len(ids)),
+                (str(kind), *ids),
+            )
+            for stream_id, sequence in found:
+                self._sequences[Stream(kind, stream_id)] = sequence
 
     async def append(
         self,

@@ -149,9 +149,9 @@ async def _sent_before(
     tx: WriteTransaction, changes: Sequence[SendMessage]
 ) -> dict[tuple[int, bytes], MessageRecord]:
     found = await tx.rows(
-        f"SELECT {chat.MESSAGE} FROM messages m WHERE (m.sender_id, m.client_id) IN "
+        f"SELECT {chat.MESSAGE} FROM messages m WHERE (m.client_id, m.sender_id) IN "
         + tx.dialect.in_pairs(len(changes)),
-        [value for c in changes for value in (c.sender_id, c.client_id)],
+        [value for c in changes for value in (c.client_id, c.sender_id)],
     )
     return {(m.sender_id, m.client_id): m for m in await chat.messages_of_rows(tx, found)}
 

@@ -1,0 +1,69 @@
+"""The command line: `python -m realtime --help`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import trio
+from cyclopts import Parameter
+
+from realtime import app as composition
+from realtime.logs import configure
+from realtime.settings import Settings
+
+app = cyclopts.App(
+    name="sunwire",
+    help="The realtime backend of an Instagram-like network with full chat.",
+    version=composition.VERSION,
+    config=[cyclopts.config.Env("SUNWIRE_", command=False)],
+)
+
+
+@app.meta.default
+def meta(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path, Parameter(help="a TOML file with settings")] = Path("sunwire.toml"),
+) -> None:
+    """Reads the settings file, then runs the command."""
+    app.config = [
+        cyclopts.config.Env("SUNWIRE_", command=False),
+        cyclopts.config.Toml(
+            config, must_exist=config != Path("sunwire.toml"), use_commands_as_keys=False
+        ),
+    ]
+    app(tokens)
+
+
+@app.command
+def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008
+    """Runs the server until SIGTERM or SIGINT, then drains."""
+    configure(settings.log_level, settings.log_format)
+
+    async def main() -> None:
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_stop_on_signal, stop)
+            await composition.run(settings, stop=stop)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+async def _stop_on_signal(
+    stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            stop.set()
+
+
+def main() -> None:
+    app.meta()
+
+
+if __name__ == "__main__":
+    main()

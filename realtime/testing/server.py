@@ -1,0 +1,164 @@
+"""The server of the harness."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+import trio.testing
+from trio_websocket import wrap_client_stream
+
+from realtime.app import Parts, build
+from realtime.clock import TrioClock
+from realtime.core import Core, CoreLimits
+from realtime.testing.client import TestClient
+from realtime.testing.streams import FaultyStream
+from rpc.registry import SERVICES, Method, methods
+from rpc.transport import WebSocketTransport
+from rpc.wire import SUBPROTOCOL
+from store.interface import Store
+from store.sqlite import SqliteStore
+
+PIPE = 64 * 1024  # bytes that a memory stream holds before its sender waits
+
+
+class RememberingSender:
+    """A code sender that keeps the codes for the test to read."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, str] = {}
+
+    async def send_code(self, address: str, code: str) -> None:
+        self.codes[address] = code
+
+
+class QuickHasher:
+    """A password hasher without a thread or a cost."""
+
+    async def hash(self, password: str) -> str:
+        return hashlib.sha256(password.encode()).hexdigest()
+
+    async def verify(self, stored: str, password: str) -> bool:
+        return bool(stored) and stored == await self.hash(password)
+
+    def needs_rehash(self, stored: str) -> bool:
+        return False
+
+
+class TestServer:
+    """A running node and its clients. `core` gives access to every part of it."""
+
+    __test__ = False
+
+    def __init__(
+        self,
+        core: Core,
+        sender: RememberingSender,
+        known: dict[str, Method],
+        nursery: trio.Nursery,
+        patience: float,
+    ) -> None:
+        self.core = core
+        self.sender = sender
+        self._methods = known
+        self._nursery = nursery
+        self._patience = patience
+
+    def client(self) -> TestClient:
+        """A client that has not connected yet."""
+        return TestClient(self._dial, self._methods, self._patience)
+
+    async def connect(self, token: str = "") -> TestClient:
+        """A connected client, of the session that the token opens."""
+        client = self.client()
+        client.token = token
+        await client.connect()
+        return client
+
+    async def sign_up(self, username: str) -> TestClient:
+        """A new user, signed in on a connected client."""
+        client = await self.connect()
+        address = f"{username}@example.org"
+        await client.call("Auth.RequestCode", address=address)
+        code = self.sender.codes[address]
+        answer = await client.call("Auth.SignInWithCode", address=address, code=code)
+        answer = await client.call(
+            "Auth.SignUp",
+            ticket=answer.sign_up_ticket,
+            username=username,
+            name=username.title(),
+        )
+        client.token, client.cursor = answer.token, answer.cursor
+        client.user_id, client.session_id = answer.user.id, answer.session_id
+        return client
+
+    async def settled(self) -> None:
+        """Returns when every consumer and the delivery have taken in what was committed."""
+        await self.core.settled()
+
+    def stream(self) -> trio.StapledStream[Any, Any]:
+        """A raw client's end of a new connection: the server has accepted the other."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        self._nursery.start_soon(self.core.gateway.handle, theirs)
+        return ours
+
+    async def _dial(self, client: TestClient) -> tuple[WebSocketTransport, FaultyStream]:
+        stream = FaultyStream(self.stream())
+        scope = trio.CancelScope()
+        opened: list[WebSocketTransport] = []
+        ready = trio.Event()
+
+        async def live() -> None:
+            with scope:
+                async with trio.open_nursery() as nursery:
+                    socket = await wrap_client_stream(
+                        nursery,
+                        stream,  # type: ignore[arg-type]  # any stream will do
+                        "test",
+                        "/",
+                        subprotocols=[SUBPROTOCOL],
+                    )
+                    transport = WebSocketTransport(socket, scope.cancel)
+                    opened.append(transport)
+                    ready.set()
+                    await client.read(transport)
+                    nursery.cancel_scope.cancel()
+            await trio.aclose_forcefully(stream)
+
+        self._nursery.start_soon(live)
+        with trio.fail_after(self._patience):
+            await ready.wait()
+        return opened[0], stream
+
+
+@asynccontextmanager
+async def open_test_server(
+    *,
+    limits: CoreLimits | None = None,
+    services: Sequence[object] = (),
+    store: Store | None = None,
+    patience: float = 30.0,
+) -> AsyncIterator[TestServer]:
+    """Runs a whole server. `services` are served beside Sunwire's own, or instead of those
+    with the same descriptor; `patience` is how long an expectation waits (seconds)."""
+    own = store or SqliteStore.in_memory()
+    sender = RememberingSender()
+    core = await build(
+        Parts(
+            store=own,
+            clock=TrioClock(),
+            sender=sender,
+            hasher=QuickHasher(),
+            limits=limits or CoreLimits(),
+            services=services,
+        )
+    )
+    descriptors: Iterable[Any] = {*SERVICES, *(s.DESCRIPTOR for s in services)}  # type: ignore[attr-defined]
+    async with core.running(grace=1.0), trio.open_nursery() as nursery:
+        yield TestServer(core, sender, methods(descriptors), nursery, patience)
+        nursery.cancel_scope.cancel()
+    if store is None:
+        await own.aclose()
