@@ -1,0 +1,70 @@
+"""What a worker process does to itself before it meets an image.
+
+It may then use so much memory and so much time on the processor, open few files, write none,
+and decode the types on the list alone. Past a limit it gets an error or is killed.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from media.images import disable_other_decoders
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WorkerLimits(NamedTuple):
+    """Of one worker process."""
+
+    memory: int = 1536 * 1024 * 1024  # bytes of address space
+    cpu_seconds: int = 20  # a job
+    lifetime_cpu_seconds: int = 600  # a process, for all its jobs
+    open_files: int = 64
+    jobs: int = 500  # before it is replaced, so that fragmented memory goes back
+
+
+_limits = WorkerLimits()
+_jobs = 0
+
+
+def confine(limits: WorkerLimits) -> None:
+    """Called once, at the start of a worker process."""
+    global _limits
+    _limits = limits
+    disable_other_decoders()
+    _lower(resource.RLIMIT_AS, limits.memory)
+    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    _lower(resource.RLIMIT_FSIZE, 0)
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, limits.lifetime_cpu_seconds + limits.cpu_seconds)
+
+
+def _lower(what: int, limit: int) -> None:
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(what, (limit, limit))
+
+
+def job(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs one job within its time on the processor; the system kills the process past it."""
+    global _jobs
+    _jobs += 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = int(_used()) + 1 + _limits.cpu_seconds
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    return fn(*args, **kwargs)
+
+
+def is_spent() -> bool:
+    """Whether this process should be replaced before the next job."""
+    return _jobs >= _limits.jobs or _used() > _limits.lifetime_cpu_seconds
+
+
+def _used() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,272 @@
+"""Photographs, good and hostile, met directly: the workers run these same functions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from media.errors import MediaRefused
+from media.images import DECODERS, ImageLimits, Inspection, inspect, render
+from media.presets import MIMES, PRESETS
+from media.sniff import ImageType, sniff
+from tests.media import samples
+
+LIMITS = ImageLimits()
+GOOD = {
+    ImageType.JPEG: samples.jpeg(),
+    ImageType.PNG: samples.png(),
+    ImageType.WEBP: samples.encoded("WEBP"),
+    ImageType.GIF: samples.encoded("GIF"),
+    ImageType.AVIF: samples.encoded("AVIF"),
+}
+KINDS = sorted(GOOD)
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(BytesIO(data))
+    image.load()
+    return image
+
+
+def near(pixel: object, wanted: tuple[int, ...], by: int = 24) -> bool:
+    assert isinstance(pixel, tuple)
+    return all(abs(one - other) <= by for one, other in zip(pixel, wanted, strict=True))
+
+
+# Types.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_types_are_known_by_their_content(kind: ImageType) -> None:
+    assert sniff(GOOD[kind][:64]) is kind
+    assert sniff(GOOD[kind][:3]) in (None, kind)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        samples.SVG,
+        samples.HTML,
+        b"%PDF-1.7",
+        b"BM" + bytes(60),
+        b"II*\0" + bytes(60),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        b"RIFF\0\0\0\0WAVE",
+        b"\0\0\0\x20ftypheic\0\0\0\0mif1heic",
+        b"\0\0\0\x20ftypisom\0\0\0\0isomavc1",
+        b" \xff\xd8\xff",
+    ],
+)
+def test_all_other_types_are_refused(data: bytes) -> None:
+    assert sniff(data) is None
+
+
+@given(st.binary(max_size=64))
+def test_sniffing_never_fails(data: bytes) -> None:
+    sniff(data)
+    sniff(b"\0\0\0\xffftyp" + data)
+
+
+# What is said of a good image.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inspection(kind: ImageType) -> None:
+    found = inspect(GOOD[kind], kind, LIMITS)
+    assert found[:2] == (400, 300)
+    assert found.frames == 1
+    red, green, blue = bytes.fromhex(found.color[1:])
+    assert near((red, green, blue), samples.RED), found.color
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_cameras_orientation_is_applied(orientation: int) -> None:
+    data = samples.turned(orientation)
+    upright = (400, 300) if orientation < 5 else (300, 400)
+    assert inspect(data, ImageType.JPEG, LIMITS)[:2] == upright
+    image = opened(render(data, ImageType.JPEG, PRESETS["medium"], "jpg", LIMITS))
+    assert image.size == upright
+    blue = {1: "lt", 2: "rt", 3: "rb", 4: "lb", 5: "lt", 6: "rt", 7: "rb", 8: "lb"}[orientation]
+    x = 20 if blue[0] == "l" else image.width - 20
+    y = 20 if blue[1] == "t" else image.height - 20
+    assert near(image.getpixel((x, y)), samples.BLUE)
+    assert near(image.getpixel((image.width - x, image.height - y)), samples.RED)
+
+
+@pytest.mark.parametrize("ext", sorted(MIMES))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_type_becomes_every_variant(kind: ImageType, ext: str) -> None:
+    for preset in PRESETS.values():
+        image = opened(render(GOOD[kind], kind, preset, ext, LIMITS))
+        assert image.format == {"jpg": "JPEG", "webp": "WEBP"}[ext]
+        if preset.crop:
+            assert image.size == (min(preset.size, 300),) * 2
+        else:
+            assert image.size == {320: (320, 240)}.get(preset.size, (400, 300))
+        assert near(image.convert("RGB").getpixel((2, 2)), samples.BLUE)
+
+
+def test_nothing_is_enlarged_and_nothing_vanishes() -> None:
+    thin = samples.png(3000, 1)
+    image = opened(render(thin, ImageType.PNG, PRESETS["small"], "jpg", LIMITS))
+    assert image.size == (320, 1)
+    dot = samples.png(1, 1)
+    assert opened(render(dot, ImageType.PNG, PRESETS["thumb"], "webp", LIMITS)).size == (1, 1)
+
+
+@pytest.mark.parametrize("ext", sorted(MIMES))
+def test_no_metadata_leaves(ext: str) -> None:
+    data = samples.turned(6)
+    assert b"SECRET" in data
+    variant = render(data, ImageType.JPEG, PRESETS["medium"], ext, LIMITS)
+    assert b"SECRET" not in variant
+    image = opened(variant)
+    assert not dict(image.getexif())
+    assert not {"exif", "icc_profile", "xmp", "comment"} & set(image.info)
+
+
+@pytest.mark.parametrize("ext", sorted(MIMES))
+def test_a_profile_that_cannot_be_used_is_dropped(ext: str) -> None:
+    variant = render(samples.with_profile(), ImageType.JPEG, PRESETS["small"], ext, LIMITS)
+    assert "icc_profile" not in opened(variant).info
+
+
+def test_transparency_is_kept_or_laid_on_white() -> None:
+    clear = samples.encoded("PNG", Image.new("RGBA", (40, 40), (0, 0, 0, 0)))
+    webp = opened(render(clear, ImageType.PNG, PRESETS["small"], "webp", LIMITS))
+    assert webp.mode == "RGBA"
+    assert webp.getchannel("A").getextrema() == (0, 0)
+    flat = opened(render(clear, ImageType.PNG, PRESETS["small"], "jpg", LIMITS))
+    assert near(flat.getpixel((5, 5)), (255, 255, 255))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16"])
+def test_unusual_modes(mode: str) -> None:
+    data = samples.encoded("PNG", samples.picture(mode="L").convert(mode))
+    assert inspect(data, ImageType.PNG, LIMITS)[:2] == (400, 300)
+    for ext in MIMES:
+        assert opened(render(data, ImageType.PNG, PRESETS["thumb"], ext, LIMITS)).size == (150, 150)
+
+
+def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
+    data = samples.encoded("PNG", Image.new("I;16", (30, 30), 30_000))
+    flat = opened(render(data, ImageType.PNG, PRESETS["small"], "jpg", LIMITS))
+    assert near(flat.getpixel((5, 5)), (117, 117, 117), by=3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
+def test_a_moving_image_shows_its_first_frame(kind: str) -> None:
+    data = samples.animation(kind, frames=4)
+    found = sniff(data)
+    assert found is not None
+    assert inspect(data, found, LIMITS).frames == 4
+    assert opened(render(data, found, PRESETS["small"], "jpg", LIMITS)).size == (20, 20)
+
+
+# Hostile ones.
+
+
+def refused(data: bytes, kind: ImageType, limits: ImageLimits = LIMITS) -> str:
+    with pytest.raises(MediaRefused) as caught:
+        inspect(data, kind, limits)
+    return caught.value.message
+
+
+def test_a_decompression_bomb() -> None:
+    data = samples.bomb()
+    assert len(data) < 400_000
+    assert "too many pixels" in refused(data, ImageType.PNG)
+    with pytest.raises(MediaRefused):
+        render(data, ImageType.PNG, PRESETS["thumb"], "jpg", LIMITS)
+
+
+@pytest.mark.parametrize(
+    "size", [(65_500, 65_500), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1), (17_000, 1), (0, 5)]
+)
+def test_a_header_that_claims_a_huge_or_empty_image(size: tuple[int, int]) -> None:
+    refused(samples.png_claiming(*size), ImageType.PNG)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncated_files(kind: ImageType, share: float) -> None:
+    data = samples.noise(80, 60, DECODERS[kind])
+    refused(data[: int(len(data) * share)], kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_refused_or_shown_and_never_crash(
+    kind: ImageType, data: st.DataObject
+) -> None:
+    damaged = bytearray(GOOD[kind])
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = inspect(bytes(damaged), kind, LIMITS)
+    except MediaRefused:
+        return
+    assert isinstance(found, Inspection)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_decoder_of_its_own_type_is_tried(kind: ImageType) -> None:
+    for other in KINDS:
+        if other is not kind:
+            refused(GOOD[other], kind)
+
+
+def test_html_and_svg_are_no_image_to_any_decoder() -> None:
+    for kind in KINDS:
+        refused(samples.SVG, kind)
+        refused(samples.HTML, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_trails_an_image_is_dropped(kind: ImageType) -> None:
+    polyglot = GOOD[kind] + b"<script>TRAILER</script>PK\3\4"
+    for ext in MIMES:
+        assert b"TRAILER" not in render(polyglot, kind, PRESETS["small"], ext, LIMITS)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
+def test_too_many_frames(kind: str) -> None:
+    data = samples.animation(kind, frames=30, size=16)
+    found = sniff(data)
+    assert found is not None
+    assert "frames" in refused(data, found, LIMITS._replace(max_frames=10))
+    assert "frames" in refused(data, found, LIMITS._replace(max_total_pixels=16 * 16 * 20))
+    assert inspect(data, found, LIMITS).frames == 30
+
+
+ONLY_THE_LIST = """
+from io import BytesIO
+from PIL import Image
+from media.images import disable_other_decoders
+disable_other_decoders()
+assert set(Image.OPEN) == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}, set(Image.OPEN)
+eps = b"%!PS-Adobe-3.0 EPSF-3.0\\n%%BoundingBox: 0 0 9 9\\n"
+for data in (b"BM" + bytes(80), eps, b"P6 1 1 255 abc"):
+    try:
+        Image.open(BytesIO(data))
+    except Image.UnidentifiedImageError:
+        continue
+    raise SystemExit("opened")
+assert set(Image.OPEN) == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}, set(Image.OPEN)
+"""
+
+
+@pytest.mark.real
+def test_a_confined_process_knows_no_other_decoder() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ONLY_THE_LIST], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
