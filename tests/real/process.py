@@ -1,0 +1,169 @@
+"""A real server process, and clients on real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from trio_websocket import connect_websocket
+
+from realtime.testing.client import TestClient
+from rpc.registry import methods
+from rpc.transport import WebSocketTransport
+from rpc.wire import SUBPROTOCOL
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTUP = 20.0  # seconds
+
+
+class ServerProcess:
+    """`python -m realtime serve` in a folder of its own; it may be killed and started again,
+    on the same ports and data."""
+
+    def __init__(self, data: Path, nursery: trio.Nursery, *arguments: str) -> None:
+        self._data = data
+        self._nursery = nursery
+        self._arguments = arguments
+        self._port = self._ops_port = 0
+        self._stirred = trio.Event()
+        self.codes: dict[str, str] = {}
+        self.lines: list[dict[str, Any]] = []
+        self.process: trio.Process | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def ops_port(self) -> int:
+        return self._ops_port
+
+    async def start(self) -> None:
+        """Starts it and returns when it listens."""
+        self.lines.clear()
+        self.process = await trio.lowlevel.open_process(
+            [
+                *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
+                *("--listen", f"127.0.0.1:{self._port}", "--ops", f"127.0.0.1:{self._ops_port}"),
+                *self._arguments,
+            ],
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        self._nursery.start_soon(self._read, self.process)
+        with trio.fail_after(STARTUP):
+            while True:
+                for line in self.lines:
+                    if line["event"] == "serving":
+                        self._port = line["websocket"][1]
+                        self._ops_port = line["ops"][1]
+                        return
+                await self._stirred.wait()
+
+    async def _read(self, process: trio.Process) -> None:
+        assert process.stderr is not None
+        buffer = b""
+        async for data in process.stderr:
+            *lines, buffer = (buffer + data).split(b"\n")
+            for raw in lines:
+                try:
+                    line = json.loads(raw)
+                except ValueError:
+                    line = {"event": raw.decode(errors="replace")}
+                self.lines.append(line)
+                if line.get("event") == "sign-in code":
+                    self.codes[line["address"]] = line["code"]
+            stirred, self._stirred = self._stirred, trio.Event()
+            stirred.set()
+
+    async def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self, within: float) -> int:
+        """SIGTERM; returns its exit code."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGTERM)
+        with trio.fail_after(within):
+            return await self.process.wait()
+
+    async def code(self, address: str) -> str:
+        with trio.fail_after(5):
+            while address not in self.codes:
+                await self._stirred.wait()
+        return self.codes[address]
+
+    def client(self) -> TestClient:
+        return TestClient(self._dial, methods(), 10.0)
+
+    async def _dial(self, client: TestClient) -> tuple[WebSocketTransport, Any]:
+        scope = trio.CancelScope()
+        opened: list[WebSocketTransport] = []
+        done = trio.Event()
+
+        async def live() -> None:
+            try:
+                with scope:
+                    async with trio.open_nursery() as nursery:
+                        socket = await connect_websocket(
+                            nursery,
+                            "127.0.0.1",
+                            self._port,
+                            "/",
+                            use_ssl=False,
+                            subprotocols=[SUBPROTOCOL],
+                        )
+                        transport = WebSocketTransport(socket, scope.cancel)
+                        opened.append(transport)
+                        done.set()
+                        await client.read(transport)
+                        nursery.cancel_scope.cancel()
+            except* Exception:
+                pass
+            finally:
+                done.set()
+
+        self._nursery.start_soon(live)
+        await done.wait()
+        if not opened:
+            raise OSError("the server cannot be reached")
+        return opened[0], None
+
+    async def sign_up(self, username: str) -> TestClient:
+        client = self.client()
+        await client.connect()
+        address = f"{username}@example.org"
+        await client.call("Auth.RequestCode", address=address)
+        answer = await client.call(
+            "Auth.SignInWithCode", address=address, code=await self.code(address)
+        )
+        fields = {"username": username, "name": username.title()}
+        answer = await client.call("Auth.SignUp", ticket=answer.sign_up_ticket, **fields)
+        client.token, client.cursor = answer.token, answer.cursor
+        client.user_id, client.session_id = answer.user.id, answer.session_id
+        return client
+
+
+@asynccontextmanager
+async def server_process(data: Path, *arguments: str) -> AsyncIterator[ServerProcess]:
+    """A running server; whatever became of it, it is gone afterwards."""
+    async with trio.open_nursery() as nursery:
+        server = ServerProcess(data, nursery, *arguments)
+        await server.start()
+        try:
+            yield server
+        finally:
+            with trio.CancelScope(shield=True):
+                if server.process is not None and server.process.poll() is None:
+                    await server.kill()
+            nursery.cancel_scope.cancel()
