@@ -468,6 +468,10 @@ class EventStream:
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._feed.waiting
+
     async def __anext__(self) -> Event:
         event = await self._feed.next()
         if event is not None:

@@ -228,6 +228,10 @@ class Feed:
 
     # What the app takes.
 
+    @property
+    def waiting(self) -> int:
+        return len(self._mailbox) if self._mailbox is not None else 0
+
     async def next(self) -> Event | None:
         """The next event; asking for it says that the one before is handled. None at the end."""
         box = self._mailbox

@@ -139,7 +139,8 @@ class Tracker:
         elif mark.gone:
             if position <= mark.position:
                 return Verdict.DUPLICATE
-            return self._gap(key, mark.sequence + 1, first)
+            # A stay that has ended again is told without a RoomJoined.
+            mark = Mark(first - 1, mark.position)
         if last <= mark.sequence:
             return Verdict.DUPLICATE
         if first > mark.sequence + 1:
