@@ -9,20 +9,17 @@ from typing import Any
 
 import trio
 import trio.testing
-from trio_websocket import wrap_client_stream
 
 from realtime.app import Parts, build
 from realtime.clock import TrioClock
 from realtime.core import Core, CoreLimits
 from realtime.testing.client import TestClient
+from realtime.testing.dial import open_transport
 from realtime.testing.streams import FaultyStream
 from rpc.registry import SERVICES, Method, methods
-from rpc.transport import WebSocketTransport
-from rpc.wire import SUBPROTOCOL
+from rpc.transport import Transport
 from store.interface import Store
 from store.sqlite import SqliteStore
-
-PIPE = 64 * 1024  # bytes that a memory stream holds before its sender waits
 
 
 class RememberingSender:
@@ -105,33 +102,10 @@ class TestServer:
         self._nursery.start_soon(self.core.gateway.handle, theirs)
         return ours
 
-    async def _dial(self, client: TestClient) -> tuple[WebSocketTransport, FaultyStream]:
+    async def _dial(self, client: TestClient) -> tuple[Transport, FaultyStream]:
         stream = FaultyStream(self.stream())
-        scope = trio.CancelScope()
-        opened: list[WebSocketTransport] = []
-        ready = trio.Event()
-
-        async def live() -> None:
-            with scope:
-                async with trio.open_nursery() as nursery:
-                    socket = await wrap_client_stream(
-                        nursery,
-                        stream,  # type: ignore[arg-type]  # any stream will do
-                        "test",
-                        "/",
-                        subprotocols=[SUBPROTOCOL],
-                    )
-                    transport = WebSocketTransport(socket, scope.cancel)
-                    opened.append(transport)
-                    ready.set()
-                    await client.read(transport)
-                    nursery.cancel_scope.cancel()
-            await trio.aclose_forcefully(stream)
-
-        self._nursery.start_soon(live)
-        with trio.fail_after(self._patience):
-            await ready.wait()
-        return opened[0], stream
+        transport = await open_transport(self._nursery, stream, client.read, self._patience)
+        return transport, stream
 
 
 @asynccontextmanager

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from trio_websocket import connect_websocket
 
 from realtime.testing.client import TestClient
+from realtime.testing.dial import open_transport
 from rpc.registry import methods
-from rpc.transport import WebSocketTransport
-from rpc.wire import SUBPROTOCOL
+from rpc.transport import Transport
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTUP = 20.0  # seconds
@@ -71,18 +70,22 @@ class ServerProcess:
     async def _read(self, process: trio.Process) -> None:
         assert process.stderr is not None
         buffer = b""
-        async for data in process.stderr:
-            *lines, buffer = (buffer + data).split(b"\n")
-            for raw in lines:
-                try:
-                    line = json.loads(raw)
-                except ValueError:
-                    line = {"event": raw.decode(errors="replace")}
-                self.lines.append(line)
-                if line.get("event") == "sign-in code":
-                    self.codes[line["address"]] = line["code"]
-            stirred, self._stirred = self._stirred, trio.Event()
-            stirred.set()
+        async with process.stderr:
+            async for data in process.stderr:
+                *lines, buffer = (buffer + data).split(b"\n")
+                for raw in lines:
+                    self._take(raw)
+                stirred, self._stirred = self._stirred, trio.Event()
+                stirred.set()
+
+    def _take(self, raw: bytes) -> None:
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            line = {"event": raw.decode(errors="replace")}
+        self.lines.append(line)
+        if line.get("event") == "sign-in code":
+            self.codes[line["address"]] = line["code"]
 
     async def kill(self) -> None:
         """kill -9."""
@@ -106,38 +109,9 @@ class ServerProcess:
     def client(self) -> TestClient:
         return TestClient(self._dial, methods(), 10.0)
 
-    async def _dial(self, client: TestClient) -> tuple[WebSocketTransport, Any]:
-        scope = trio.CancelScope()
-        opened: list[WebSocketTransport] = []
-        done = trio.Event()
-
-        async def live() -> None:
-            try:
-                with scope:
-                    async with trio.open_nursery() as nursery:
-                        socket = await connect_websocket(
-                            nursery,
-                            "127.0.0.1",
-                            self._port,
-                            "/",
-                            use_ssl=False,
-                            subprotocols=[SUBPROTOCOL],
-                        )
-                        transport = WebSocketTransport(socket, scope.cancel)
-                        opened.append(transport)
-                        done.set()
-                        await client.read(transport)
-                        nursery.cancel_scope.cancel()
-            except* Exception:
-                pass
-            finally:
-                done.set()
-
-        self._nursery.start_soon(live)
-        await done.wait()
-        if not opened:
-            raise OSError("the server cannot be reached")
-        return opened[0], None
+    async def _dial(self, client: TestClient) -> tuple[Transport, trio.SocketStream]:
+        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+        return await open_transport(self._nursery, stream, client.read, 10.0), stream
 
     async def sign_up(self, username: str) -> TestClient:
         client = self.client()

@@ -26,8 +26,9 @@ async def test_sigterm_drains_and_ends_within_its_grace(tmp_path: Path) -> None:
     async with server_process(tmp_path, "--grace", "2") as server:
         client = await server.sign_up("ann")
         stalled = await trio.open_tcp_stream("127.0.0.1", server.port)
-        await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        assert await server.stop(within=8) == 0
+        async with stalled:
+            await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            assert await server.stop(within=8) == 0
         assert (await client.expect("go_away")).go_away.reconnect_after_ms > 0
         assert (await client.expect_closed()).code == 1001
 
@@ -42,8 +43,9 @@ async def test_metrics_health_and_readiness(tmp_path: Path) -> None:
             ("/nothing", b"404"),
         ):
             stream = await trio.open_tcp_stream("127.0.0.1", server.ops_port)
-            await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            answer = b"".join([part async for part in stream])
+            async with stream:
+                await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                answer = b"".join([part async for part in stream])
             assert words in answer, path
 
 

@@ -1,0 +1,38 @@
+"""From the token in a Hello or Refresh frame to its session."""
+
+from __future__ import annotations
+
+from rpc.context import Clock, Reads
+from rpc.errors import CallError, Code
+from store import tokens
+from store.interface import Transaction
+from store.queries import sessions
+from store.records import SessionRecord
+
+MAX_TOKEN = 200  # characters; ours have fewer than 80
+
+
+async def authenticate_token(reads: Reads, clock: Clock, token: str) -> SessionRecord:
+    """The living session that the token opens. Raises `CallError(UNAUTHENTICATED)`.
+
+    The first use of a fresh token ends the ones that it replaced. The time of use is kept to
+    the minute, so most calls of this write nothing.
+    """
+    now_ms = clock.now_ms()
+    digest = tokens.digest(token)
+    found = None if len(token) > MAX_TOKEN else await reads.read(_admission, digest, now_ms)
+    if found is None:
+        raise CallError(Code.UNAUTHENTICATED, "this session has ended: sign in again")
+    session, replaces = found
+    if replaces:
+        await reads.write(sessions.end_old_tokens, digest)
+    if now_ms - session.last_used_ms >= sessions.TOUCH_EVERY_MS:
+        await reads.write(sessions.touch, (session.id,), now_ms)
+    return session
+
+
+async def _admission(
+    tx: Transaction, token_hash: bytes, now_ms: int
+) -> tuple[SessionRecord, bool] | None:
+    session = await sessions.authenticate(tx, token_hash, now_ms)
+    return None if session is None else (session, await sessions.has_replaced(tx, token_hash))
