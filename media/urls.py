@@ -70,6 +70,7 @@ class MediaUrl:
     preset: str
     ext: str
     viewer_id: int = 0
+    expires_ms: int = 0
 
     @property
     def is_original(self) -> bool:
@@ -118,18 +119,19 @@ class Signer:
         target = _MEDIA.fullmatch(path)
         if target is None or (target["preset"] == ORIGINAL.encode() and target["ext"]):
             raise BadUrl("no such path")
-        viewer_id = 0
+        viewer_id = expires_ms = 0
         if query:
             grant = _GRANT.fullmatch(query)
             if grant is None:
                 raise BadSignature("not a signed link")
-            self._verify(path, query, grant["signature"], int(grant["expires"]), now_ms)
-            viewer_id = int(grant["viewer"])
+            viewer_id, expires_ms = int(grant["viewer"]), int(grant["expires"])
+            self._verify(path, query, grant["signature"], expires_ms, now_ms)
         return MediaUrl(
             media_id=target["id"].decode(),
             preset=target["preset"].decode(),
             ext=(target["ext"] or b"").decode(),
             viewer_id=viewer_id,
+            expires_ms=expires_ms,
         )
 
     def _signed(self, path_and_query: str) -> str:

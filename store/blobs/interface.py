@@ -7,7 +7,7 @@ own; the manifest with those digests is written last and makes the blob exist.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -38,7 +38,7 @@ class Staged(Protocol):
         """Ends the writing and says what was written; nothing is visible yet."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """What was written, after `finish`."""
         ...
 
@@ -54,7 +54,7 @@ class Blob(Protocol):
     @property
     def info(self) -> BlobInfo: ...
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to but not including `stop` (None: the end), in pieces of
         at most `CHUNK`. Raises `Corrupt` instead of handing out a byte that was not put in."""
         ...

@@ -15,7 +15,7 @@ import hashlib
 import os
 import secrets
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -220,7 +220,7 @@ class LocalStaged:
         )
         return info
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         return LocalBlob(self._store, self._fd, self._finished()).chunks()
 
     def _finished(self) -> Manifest:
@@ -251,7 +251,7 @@ class LocalBlob:
     def info(self) -> BlobInfo:
         return self._manifest.info
 
-    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         stop = self.info.size if stop is None else min(stop, self.info.size)
         for index in range(start // CHUNK, len(self._manifest.chunks)):
             first = index * CHUNK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -74,7 +74,7 @@ class MemoryStaged:
             raise RuntimeError("finish() comes first")
         return self._info
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         return MemoryBlob(self._finished(), bytes(self._data)).chunks()
 
     async def commit(self) -> BlobInfo:
@@ -89,7 +89,7 @@ class MemoryBlob:
         self.info = info
         self._data = data
 
-    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         stop = len(self._data) if stop is None else min(stop, len(self._data))
         for at in range(start, stop, CHUNK):
             await trio.lowlevel.checkpoint()

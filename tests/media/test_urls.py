@@ -52,7 +52,7 @@ def test_a_signed_link_comes_back_as_it_was_made(
 ) -> None:
     path, query = split(signer.private_url(media(media_id), viewer, preset, now + life))
     ext = "jpg" if preset else ""
-    wanted = MediaUrl(media_id, preset or "original", ext, viewer)
+    wanted = MediaUrl(media_id, preset or "original", ext, viewer, now + life)
     assert signer.parse_media(path, query, now) == wanted
     with pytest.raises(Expired):
         signer.parse_media(path, query, now + life)
@@ -164,7 +164,7 @@ def test_even_a_well_signed_query_has_one_spelling(query: bytes) -> None:
 def test_the_hand_made_signature_is_a_good_one() -> None:
     path = f"/m/{ID}/original".encode()
     found = signer.parse_media(path, _signed_by_hand(path, b"v=1&e=9999"), 0)
-    assert found == MediaUrl(ID, "original", "", 1)
+    assert found == MediaUrl(ID, "original", "", 1, 9999)
 
 
 def test_a_signature_counts_for_its_own_path_alone() -> None:

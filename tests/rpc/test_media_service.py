@@ -24,6 +24,7 @@ from store.sqlite import SqliteStore
 
 NOW = 1_700_000_000_000
 SETTINGS = TicketSettings(presets=PRESET_NAMES, largest=LARGEST, max_bytes=1000)
+EXPIRES = NOW + SETTINGS.link_ms
 HASH = hashlib.sha256(b"photograph").digest()
 signer = Signer([b"k" * 32], "http://media.test")
 
@@ -187,7 +188,7 @@ async def test_links_are_bound_to_the_caller_and_expire() -> None:
         mine = (await world.create()).media_id
         await world.store_bytes(mine)
         (link,) = await world.link(1, mine, preset="small")
-        assert parsed(link.url) == MediaUrl(mine, "small", "jpg", 1)
+        assert parsed(link.url) == MediaUrl(mine, "small", "jpg", 1, EXPIRES)
         assert link.expires_ms == NOW + SETTINGS.link_ms
         with pytest.raises(Expired):
             parsed(link.url, link.expires_ms)
@@ -213,8 +214,8 @@ async def test_the_original_is_for_its_owner_and_the_largest_preset_for_others()
         public = (await world.create(purpose=models_pb2.PURPOSE_POST)).media_id
         await world.store_bytes(public)
         (own,), (other,) = await world.link(1, public), await world.link(2, public)
-        assert parsed(own.url) == MediaUrl(public, "original", "", 1)
-        assert parsed(other.url) == MediaUrl(public, LARGEST, "jpg", 2)
+        assert parsed(own.url) == MediaUrl(public, "original", "", 1, EXPIRES)
+        assert parsed(other.url) == MediaUrl(public, LARGEST, "jpg", 2, EXPIRES)
         world.batcher.close()
 
 

@@ -1,0 +1,134 @@
+"""Answers to GET and HEAD: validators, ranges, caching, and headers that keep a browser safe."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from werkzeug.datastructures import Headers
+
+from media.ranges import (
+    Multipart,
+    Unsatisfiable,
+    if_range_holds,
+    none_match_hits,
+    parse_range,
+)
+from media.sniff import ImageType
+from store.blobs import BlobInfo, BlobStore
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # pages of other hosts show the images
+    "Referrer-Policy": "no-referrer",
+}
+"""Of every answer: whatever the bytes are, nothing in them runs."""
+
+_SHOWN = frozenset(kind.value for kind in ImageType)
+
+
+class Source(Protocol):
+    """Bytes that can be served."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all of them."""
+        ...
+
+    def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]: ...
+
+
+class BytesSource:
+    def __init__(self, data: bytes, digest: bytes) -> None:
+        self._data = data
+        self.digest = digest
+        self.size = len(data)
+
+    async def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        yield self._data[start:stop]
+
+
+class BlobSource:
+    def __init__(self, blobs: BlobStore, info: BlobInfo) -> None:
+        self._blobs = blobs
+        self.digest = info.digest
+        self.size = info.size
+
+    async def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        async with self._blobs.open(self.digest) as blob, aclosing(blob.chunks(start, stop)) as it:
+            async for piece in it:
+                yield piece
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, headers, and the spans of a source that make up the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncGenerator[bytes, None] | None = None
+
+
+def cache_control(*, signed: bool, max_age: int) -> str:
+    """Objects never change, so a public one is kept for ever; a signed link's as long as the
+    link lives, and by its viewer alone."""
+    if signed:
+        return f"private, max-age={max(0, max_age)}"
+    return "public, max-age=31536000, immutable"
+
+
+def answer(
+    source: Source,
+    mime: str,
+    caching: str,
+    request: Headers,
+    *,
+    head: bool = False,
+    vary: str = "",
+) -> Answer:
+    """What RFC 9110 wants in answer to a GET, or to a HEAD, with these request headers."""
+    etag = f'"{source.digest.hex()}"'
+    headers = {"ETag": etag, "Cache-Control": caching, "Accept-Ranges": "bytes"}
+    if vary:
+        headers["Vary"] = vary
+    if none_match_hits(request.get("If-None-Match"), etag):
+        return Answer(304, headers)
+    headers["Content-Type"] = mime
+    headers["Content-Disposition"] = "inline" if mime in _SHOWN else "attachment"
+    spans = None
+    # A Range in a HEAD has no meaning: RFC 9110 defines it for GET.
+    if not head and "Range" in request and if_range_holds(request.get("If-Range"), etag):
+        try:
+            spans = parse_range(request["Range"], source.size)
+        except Unsatisfiable:
+            return Answer(
+                416, {"Content-Range": f"bytes */{source.size}", "Cache-Control": "no-store"}
+            )
+    if spans is None:
+        headers["Content-Length"] = str(source.size)
+        return Answer(200, headers, None if head else source.chunks(0, source.size))
+    if len(spans) == 1:
+        (span,) = spans
+        headers["Content-Range"] = span.content_range(source.size)
+        headers["Content-Length"] = str(span.length)
+        return Answer(206, headers, source.chunks(span.start, span.stop))
+    parts = Multipart(spans, source.size, mime, secrets.token_hex(16))
+    headers["Content-Type"] = parts.content_type
+    headers["Content-Length"] = str(parts.length)
+    return Answer(206, headers, _multipart(source, parts))
+
+
+async def _multipart(source: Source, parts: Multipart) -> AsyncGenerator[bytes, None]:
+    for head, span in parts.parts:
+        yield head
+        async with aclosing(source.chunks(span.start, span.stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+    yield parts.end

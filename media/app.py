@@ -1,0 +1,252 @@
+"""The media host: takes uploads, serves photographs, and nothing else.
+
+    PUT       /u/{media_id}?…             one upload, by its ticket
+    GET HEAD  /m/{media_id}/{preset}.{ext}  a variant, for whoever may see the object
+    GET HEAD  /m/{media_id}/original      the uploaded bytes, for their owner alone: a camera
+                                          writes the place and itself into them
+
+What is private is served to the viewer of a signed link, and only while he may still see it:
+deleting a message takes the photograph back at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import trio
+from google.protobuf.json_format import MessageToDict
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from media.answers import SAFE_HEADERS, Answer, BlobSource, BytesSource, answer, cache_control
+from media.body import BODY, MediaConnection
+from media.cache import DiskCache
+from media.errors import BadRequest, Busy, Failed, MediaError, Missing, NotAllowed
+from media.flights import Flights
+from media.metrics import MediaMetrics
+from media.presets import MIMES, chosen_format
+from media.settings import MediaSettings
+from media.uploads import OnProgress, Uploads
+from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
+from media.variants import Variants
+from media.workers import ImageWorkers, open_workers
+from rpc.context import Clock, Committer, Reads
+from rpc.views import Views
+from store.blobs import BlobStore
+from store.errors import Corrupt, StoreError
+from store.queries.media_access import viewable
+from store.records import MediaRecord
+
+log = structlog.get_logger("media")
+
+
+def ignore_progress(owner_id: int, media_id: str, received: int, total: int) -> None:
+    """For a server that tells nobody of progress."""
+
+
+@dataclass(frozen=True)
+class MediaDeps:
+    """What the host stands on."""
+
+    settings: MediaSettings
+    reads: Reads
+    committer: Committer
+    blobs: BlobStore
+    signer: Signer
+    clock: Clock
+    metrics: MediaMetrics
+    on_progress: OnProgress = ignore_progress
+
+
+@asynccontextmanager
+async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
+    """The application with its cache and its worker processes, which end with the context."""
+    settings = deps.settings
+    cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
+    await cache.open()
+    async with (
+        open_workers(
+            deps.metrics,
+            workers=settings.workers,
+            max_waiting=settings.max_waiting_jobs,
+            job_seconds=settings.job_seconds,
+            limits=settings.worker,
+            image_limits=settings.image,
+        ) as workers,
+        trio.open_nursery() as nursery,
+    ):
+        variants = Variants(deps.blobs, cache, workers, Flights(nursery), deps.metrics)
+        yield create_app(deps, workers, variants)
+        nursery.cancel_scope.cancel()
+
+
+def create_app(deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> QuartTrio:
+    """The application over workers and variants that somebody else opens and closes."""
+    host = _Host(deps, workers, variants)
+    app = QuartTrio("media", static_folder=None)
+    app.asgi_http_class = MediaConnection
+    app.url_map.merge_slashes = False  # a URL has one spelling
+    # The limits are ours: see MediaSettings.
+    app.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+    for rule, handler, methods in (
+        ("/m/<path:rest>", host.serve, ["GET", "HEAD"]),
+        ("/u/<path:rest>", host.upload, ["PUT"]),
+    ):
+        app.add_url_rule(rule, view_func=handler, methods=methods, provide_automatic_options=False)
+    app.register_error_handler(Exception, host.failed)
+    app.before_request(host.check_headers)
+    app.after_request(host.finished)
+    return app
+
+
+class _Host:
+    """The handlers."""
+
+    def __init__(self, deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> None:
+        self._deps = deps
+        self._variants = variants
+        self._views = Views(deps.signer)
+        self._uploads = Uploads(
+            deps.settings,
+            deps.reads,
+            deps.committer,
+            deps.blobs,
+            workers,
+            deps.metrics,
+            deps.on_progress,
+        )
+
+    async def check_headers(self) -> None:
+        if len(request.headers) > self._deps.settings.max_headers:
+            raise _TooManyHeaders("too many header fields")
+
+    async def upload(self, rest: str) -> Response:
+        path, query = _raw_target()
+        ticket = self._deps.signer.parse_upload(path, query, self._deps.clock.now_ms())
+        length = request.headers.get("Content-Length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise BadRequest("not a Content-Length")
+        scope: Any = request.scope
+        media = await self._uploads.receive(
+            ticket, scope[BODY], None if length is None else int(length)
+        )
+        return _json(201, MessageToDict(self._views.media(media)))
+
+    async def serve(self, rest: str) -> Response:
+        path, query = _raw_target()
+        now_ms = self._deps.clock.now_ms()
+        url = self._deps.signer.parse_media(path, query, now_ms)
+        media = await self._deps.reads.read(viewable, url.viewer_id, url.media_id)
+        if media is None or not media.stored:
+            raise Missing("no such media")
+        signed = url.viewer_id != 0
+        left = (url.expires_ms - now_ms) // 1000
+        caching = cache_control(
+            signed=signed, max_age=min(left, self._deps.settings.private_max_age)
+        )
+        head = request.method == "HEAD"
+        if url.is_original:
+            return _response(await self._original(media, url, caching, head))
+        return _response(await self._variant(media, url, caching, head))
+
+    async def _original(
+        self, media: MediaRecord, url: MediaUrl, caching: str, head: bool
+    ) -> Answer:
+        if not url.viewer_id or media.owner_id != url.viewer_id:
+            raise NotAllowed("an original is for its owner")
+        info = await self._deps.blobs.stat(media.blob_hash)
+        if info is None:
+            raise Failed("the bytes are missing")
+        source = BlobSource(self._deps.blobs, info)
+        return answer(source, media.mime, caching, request.headers, head=head)
+
+    async def _variant(self, media: MediaRecord, url: MediaUrl, caching: str, head: bool) -> Answer:
+        ext = url.ext or chosen_format(request.headers.get("Accept", ""))
+        found = await self._variants.get(media, url.preset, ext)
+        return answer(
+            BytesSource(found.data, found.digest),
+            MIMES[ext],
+            caching,
+            request.headers,
+            head=head,
+            vary="" if url.ext else "Accept",
+        )
+
+    async def failed(self, error: Exception) -> Response:
+        known = _known(error)
+        if known is None:
+            log.error("media request failed", path=request.path, exc_info=error)
+            known = Failed("internal error")
+        response = _json(known.status, {"error": {"code": known.code, "message": known.message}})
+        if known.retry_after:
+            response.headers["Retry-After"] = str(known.retry_after)
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or []))
+        return response
+
+    async def finished(self, response: Response) -> Response:
+        response.headers.update(SAFE_HEADERS)
+        kind = {"PUT": "upload", "GET": "serve", "HEAD": "serve"}.get(request.method, "other")
+        self._deps.metrics.answers.labels(kind, str(response.status_code)).inc()
+        return response
+
+
+class _TooManyHeaders(MediaError):
+    status, code = 431, "TOO_LARGE"
+
+
+class _Unusual(MediaError):
+    """What the framework refuses by itself: a wrong method, a header it cannot read."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(error.name)
+        self.status = error.code or 400
+
+
+def _raw_target() -> tuple[bytes, bytes]:
+    """Path and query as the client wrote them: what its signature covers."""
+    return request.scope["raw_path"], request.scope["query_string"]
+
+
+def _known(error: Exception) -> MediaError | None:
+    """The answer that an error deserves; None for one that nobody expected."""
+    match error:
+        case MediaError():
+            return error
+        case BadUrl():
+            return Missing(str(error))
+        case BadSignature() | Expired():
+            return NotAllowed(str(error))
+        case Corrupt():
+            return None
+        case StoreError():  # locked, disconnected, full: passing states
+            return Busy("the server cannot do this now")
+        case HTTPException():
+            return Missing("no such path") if error.code == 404 else _Unusual(error)
+    return None
+
+
+def _json(status: int, content: Mapping[str, object]) -> Response:
+    return Response(
+        json.dumps(content),
+        status=status,
+        headers={"Cache-Control": "no-store"},
+        content_type="application/json",
+    )
+
+
+def _response(made: Answer) -> Response:
+    response = Response(made.body or b"", status=made.status, headers=dict(made.headers))
+    if "Content-Length" in made.headers:
+        response.headers["Content-Length"] = made.headers["Content-Length"]
+    elif made.status == 304:
+        response.headers.pop("Content-Length", None)
+    return response

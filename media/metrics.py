@@ -1,0 +1,54 @@
+"""Figures of the media host, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class MediaMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.answers = Counter(
+            "sunwire_media_answers",
+            "HTTP answers, by kind of request and status.",
+            ("kind", "status"),
+            registry=registry,
+        )
+        self.variants = Counter(
+            "sunwire_media_variants",
+            "Variants asked for: hit (from the disk cache), joined (another's encode), encoded.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "sunwire_media_refusals",
+            "Uploads and images that were refused, by code.",
+            ("code",),
+            registry=registry,
+        )
+        self.encodes = Histogram(
+            "sunwire_media_job_seconds",
+            "Time of a job in a worker process.",
+            ("job",),
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.worker_deaths = Counter(
+            "sunwire_media_worker_deaths",
+            "Worker processes that died or were killed at a job.",
+            registry=registry,
+        )
+        self.cache_failures = Counter(
+            "sunwire_media_cache_failures",
+            "Reads and writes of the disk cache that failed; each is a miss and no more.",
+            registry=registry,
+        )
+        self.cache_bytes = Gauge(
+            "sunwire_media_cache_bytes", "Bytes in the disk cache.", registry=registry
+        )
+        self.uploaded_bytes = Counter(
+            "sunwire_media_uploaded_bytes", "Bytes received in uploads.", registry=registry
+        )
+        self.uploads = Gauge("sunwire_media_uploads_open", "Uploads under way.", registry=registry)
+        self.connections = Gauge(
+            "sunwire_media_connections", "Open HTTP connections.", registry=registry
+        )

@@ -1,0 +1,38 @@
+"""Every limit of the media host, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from media.confined import WorkerLimits
+from media.images import ImageLimits
+
+
+@dataclass(frozen=True)
+class MediaSettings:
+    """Seconds and bytes, unless said otherwise."""
+
+    cache_folder: Path
+    cache_bytes: int = 2 * 1024**3
+
+    workers: int = 2  # processes
+    max_waiting_jobs: int = 64  # more are refused with 503
+    job_seconds: float = 20.0
+    worker: WorkerLimits = field(default_factory=WorkerLimits)
+    image: ImageLimits = field(default_factory=ImageLimits)
+
+    max_upload_bytes: int = 32 * 1024**2  # whatever a ticket says
+    max_uploads: int = 64  # at once; more are refused with 503
+    stall_seconds: float = 20.0  # without a byte of a body that is awaited
+    upload_seconds: float = 900.0  # a whole upload
+
+    max_connections: int = 2000  # more are closed at once
+    max_headers: int = 100
+    max_header_bytes: int = 16 * 1024
+    header_seconds: float = 10.0  # from the connection, or the last answer, to a whole request
+    send_seconds: float = 20.0  # for a peer to take 64 KiB
+    linger_seconds: float = 2.0  # for a peer to read a refusal while it still sends
+    grace_seconds: float = 5.0  # for what is under way when the server stops
+
+    private_max_age: int = 600  # how long a client may keep a private photograph

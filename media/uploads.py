@@ -1,0 +1,176 @@
+"""Taking in a file: checked while it streams, complete and sane before anybody sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import trio
+
+from media.errors import (
+    BadRequest,
+    Busy,
+    MediaError,
+    Missing,
+    NotAllowed,
+    Stalled,
+    Taken,
+    TooLarge,
+    WrongType,
+)
+from media.metrics import MediaMetrics
+from media.settings import MediaSettings
+from media.sniff import SNIFF_BYTES, ImageType, sniff
+from media.urls import UploadUrl
+from media.workers import ImageWorkers
+from rpc.context import Committer, Reads
+from store.blobs import CHUNK, BlobStore, Staged
+from store.changes.media import StoreMedia
+from store.errors import Conflict, DomainError, NotFound
+from store.queries.media import media_by_id
+from store.records import MediaRecord
+
+OnProgress = Callable[[int, str, int, int], None]
+"""(owner's id, media id, bytes received, bytes in all); never waits."""
+
+
+class Body(Protocol):
+    """The bytes of a request as they come. The iterator ends with the body, whole."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+def check_length(announced: int, content_length: int | None, limit: int) -> None:
+    """What the request says of itself against what its ticket was made for (pure)."""
+    if announced > limit:
+        raise TooLarge(f"at most {limit} bytes are taken")
+    if content_length is None or content_length == announced:
+        return
+    if content_length > announced:
+        raise TooLarge(f"the ticket is for {announced} bytes")
+    raise BadRequest(f"the ticket is for {announced} bytes, not {content_length}")
+
+
+class Uploads:
+    """Receives PUTs. A finished upload is durable in the blob store and in the log; any other
+    leaves nothing behind."""
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        reads: Reads,
+        committer: Committer,
+        blobs: BlobStore,
+        workers: ImageWorkers,
+        metrics: MediaMetrics,
+        on_progress: OnProgress,
+    ) -> None:
+        self._settings = settings
+        self._reads = reads
+        self._committer = committer
+        self._blobs = blobs
+        self._workers = workers
+        self._metrics = metrics
+        self._on_progress = on_progress
+        self._open = 0
+
+    async def receive(
+        self, ticket: UploadUrl, body: Body, content_length: int | None
+    ) -> MediaRecord:
+        """Takes the one body of a verified ticket. Answers a repeat with the same bytes as the
+        first time. Raises `MediaError`, or the store's errors."""
+        media = (await self._reads.read(media_by_id, [ticket.media_id])).get(ticket.media_id)
+        if media is None:
+            raise Missing("no such ticket")
+        if ticket.max_bytes != media.size:
+            raise NotAllowed("the ticket is for another size")
+        check_length(media.size, content_length, self._settings.max_upload_bytes)
+        with self._counted(), trio.move_on_after(self._settings.upload_seconds):
+            async with self._blobs.stage() as staged:
+                return await self._receive(media, body, staged)
+        raise Stalled("the upload takes too long")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._open >= self._settings.max_uploads:
+            raise Busy("too many uploads at once")
+        self._open += 1
+        self._metrics.uploads.set(self._open)
+        try:
+            yield
+        except MediaError as error:
+            self._metrics.refusals.labels(error.code).inc()
+            raise
+        finally:
+            self._open -= 1
+            self._metrics.uploads.set(self._open)
+
+    async def _receive(self, media: MediaRecord, body: Body, staged: Staged) -> MediaRecord:
+        kind = await self._stream(media, body, staged)
+        info = await staged.finish()
+        if media.stored and media.blob_hash != info.digest:
+            raise Taken("other bytes were stored under this ticket")
+        if media.blob_hash not in (b"", info.digest):
+            raise BadRequest("the bytes do not have the announced digest")
+        if media.stored:
+            return media
+        async with self._workers.slot() as slot:
+            data = b"".join([piece async for piece in staged.chunks()])
+            found = await slot.inspect(data, kind)
+            del data
+        await staged.commit()
+        pending = self._committer.submit(
+            StoreMedia(
+                media_id=media.id,
+                blob_hash=info.digest,
+                size=info.size,
+                mime=kind.value,
+                width=found.width,
+                height=found.height,
+                color=found.color,
+            )
+        )
+        try:
+            return await pending.wait()
+        except NotFound as error:
+            raise Missing(error.message) from error
+        except Conflict as error:
+            raise Taken(error.message) from error
+        except DomainError as error:
+            raise BadRequest(error.message) from error
+
+    async def _stream(self, media: MediaRecord, body: Body, staged: Staged) -> ImageType:
+        """Everything that comes, up to the announced size and not a byte more."""
+        kind: ImageType | None = None
+        begin = b""
+        told = 0
+        pieces = aiter(body)
+        while True:
+            with trio.move_on_after(self._settings.stall_seconds) as waited:
+                piece = await anext(pieces, None)
+            if waited.cancelled_caught:
+                raise Stalled("the body has stalled")
+            if piece is None:
+                break
+            if staged.size + len(piece) > media.size:
+                raise TooLarge(f"the ticket is for {media.size} bytes")
+            if kind is None:
+                begin += piece[:SNIFF_BYTES]
+                if len(begin) >= min(SNIFF_BYTES, media.size):
+                    kind = _known(begin)
+            await staged.write(piece)
+            self._metrics.uploaded_bytes.inc(len(piece))
+            if staged.size - told >= CHUNK or staged.size == media.size:
+                told = staged.size
+                self._on_progress(media.owner_id, media.id, told, media.size)
+        if staged.size != media.size:
+            raise BadRequest(f"{staged.size} of {media.size} bytes came")
+        return kind or _known(begin)
+
+
+def _known(begin: bytes) -> ImageType:
+    kind = sniff(begin)
+    if kind is None:
+        raise WrongType("only JPEG, PNG, WebP, GIF and AVIF images are taken")
+    return kind

@@ -1,0 +1,64 @@
+"""Variants of photographs: from the disk cache, or converted once however many ask."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from media import presets
+from media.cache import Cached, DiskCache
+from media.errors import Failed, MediaRefused
+from media.flights import Flights
+from media.metrics import MediaMetrics
+from media.sniff import SNIFF_BYTES, sniff
+from media.workers import ImageWorkers
+from store.blobs import BlobStore, read
+from store.records import MediaRecord
+
+ENCODER = f"{presets.VERSION}.{version('pillow')}"
+"""Variants made by another version are made anew: then their bytes may differ."""
+
+
+class Variants:
+    """Gives every preset of every stored photograph."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        cache: DiskCache,
+        workers: ImageWorkers,
+        flights: Flights[str, Cached],
+        metrics: MediaMetrics,
+    ) -> None:
+        self._blobs = blobs
+        self._cache = cache
+        self._workers = workers
+        self._flights = flights
+        self._metrics = metrics
+
+    async def get(self, media: MediaRecord, preset: str, ext: str) -> Cached:
+        """Raises `Busy`, `MediaRefused` or the blob store's errors."""
+        # By content, not by object: the same photograph is converted once for all its owners.
+        key = f"{media.blob_hash.hex()}-{preset}.{ext}-{ENCODER}"
+        found = await self._cache.get(key)
+        if found is not None:
+            self._metrics.variants.labels("hit").inc()
+            return found
+        self._metrics.variants.labels("joined" if key in self._flights else "encoded").inc()
+
+        async def encode() -> Cached:
+            return await self._encode(media.blob_hash, preset, ext, key)
+
+        return await self._flights.join(key, encode)
+
+    async def _encode(self, digest: bytes, preset: str, ext: str, key: str) -> Cached:
+        async with self._workers.slot() as slot:
+            data = await read(self._blobs, digest)
+            kind = sniff(data[:SNIFF_BYTES])
+            if kind is None:
+                raise Failed("a stored object is no image")
+            try:
+                encoded = await slot.render(data, kind, presets.PRESETS[preset], ext)
+            except MediaRefused:
+                self._metrics.refusals.labels("IMAGE_REFUSED").inc()
+                raise
+        return await self._cache.put(key, encoded)

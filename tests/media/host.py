@@ -1,0 +1,174 @@
+"""A media host for the tests: a real store and batcher, blobs in memory, real workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+from prometheus_client import CollectorRegistry
+from quart_trio import QuartTrio
+
+from media.app import MediaDeps, open_media
+from media.metrics import MediaMetrics
+from media.settings import MediaSettings
+from media.urls import Signer
+from realtime.events.batcher import Batcher
+from store.blobs import BlobStore, MemoryBlobs
+from store.changes.media import ReserveMedia
+from store.interface import Transaction
+from store.queries.media import media_by_id
+from store.records import MediaRecord, Purpose
+from store.sqlite import SqliteStore
+
+NOW = 1_700_000_000_000
+BASE = "http://media.test"
+OWNER, OTHER = 1, 2
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = NOW
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+@dataclass
+class Host:
+    app: QuartTrio
+    store: SqliteStore
+    batcher: Batcher
+    blobs: BlobStore
+    signer: Signer
+    clock: Clock
+    metrics: MediaMetrics
+    registry: CollectorRegistry
+    settings: MediaSettings
+    progress: list[tuple[int, str, int, int]]
+    made: int = 0
+
+    async def reserve(
+        self, data: bytes, purpose: Purpose = Purpose.POST, sha256: bytes = b"", **fields: Any
+    ) -> MediaRecord:
+        self.made += 1
+        values: dict[str, Any] = {
+            "owner_id": OWNER,
+            "media_id": f"{self.made:032x}",
+            "purpose": purpose,
+            "size": len(data),
+            "sha256": sha256,
+        }
+        return await self.batcher.submit(ReserveMedia(**(values | fields))).wait()
+
+    def ticket(self, media: MediaRecord, size: int | None = None, expires_ms: int = 0) -> str:
+        """Path and query of a ticket."""
+        return self.signer.upload_url(
+            media.id, media.size if size is None else size, expires_ms or NOW + 1000
+        ).removeprefix(BASE)
+
+    def link(self, media: MediaRecord, viewer: int, preset: str = "") -> str:
+        return self.signer.private_url(media, viewer, preset, NOW + 60_000).removeprefix(BASE)
+
+    async def put(self, path: str, data: bytes, **headers: str) -> Reply:
+        return await self.request("PUT", path, data, **headers)
+
+    async def get(self, path: str, **headers: str) -> Reply:
+        return await self.request("GET", path, **headers)
+
+    async def request(self, method: str, path: str, data: bytes = b"", **headers: str) -> Reply:
+        """Header names come as keywords: `If_None_Match`."""
+        response = await self.app.test_client().open(
+            path,
+            method=method,
+            data=data,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        return Reply(
+            response.status_code, dict(response.headers), await response.get_data(as_text=False)
+        )
+
+    async def stored(self, data: bytes, purpose: Purpose = Purpose.POST) -> MediaRecord:
+        """Reserves, uploads, and reads the row."""
+        media = await self.reserve(data, purpose)
+        reply = await self.put(self.ticket(media), data)
+        assert reply.status == 201, reply
+        return await self.row(media.id)
+
+    async def row(self, media_id: str) -> MediaRecord:
+        return (await self.store.read(media_by_id, [media_id]))[media_id]
+
+    async def holds(self, data: bytes) -> bool:
+        return await self.blobs.exists(hashlib.sha256(data).digest())
+
+    def figure(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of an error."""
+        found: str = self.json["error"]["code"]
+        return found
+
+
+@asynccontextmanager
+async def open_host(
+    folder: Path, *, blobs: BlobStore | None = None, **settings: Any
+) -> AsyncIterator[Host]:
+    store = SqliteStore.in_memory()
+    await store.migrate()
+    await store.write(_add_users)
+    clock = Clock()
+    registry = CollectorRegistry()
+    progress: list[tuple[int, str, int, int]] = []
+    async with trio.open_nursery() as nursery:
+        batcher = Batcher(store, clock, lambda batch: None)
+        nursery.start_soon(batcher.run)
+        deps = MediaDeps(
+            settings=MediaSettings(cache_folder=folder / "cache", **({"workers": 1} | settings)),
+            reads=store,
+            committer=batcher,
+            blobs=blobs or MemoryBlobs(),
+            signer=Signer([b"k" * 32], BASE),
+            clock=clock,
+            metrics=MediaMetrics(registry),
+            on_progress=lambda *values: progress.append(values),
+        )
+        async with open_media(deps) as app:
+            yield Host(
+                app=app,
+                store=store,
+                batcher=batcher,
+                blobs=deps.blobs,
+                signer=deps.signer,
+                clock=clock,
+                metrics=deps.metrics,
+                registry=registry,
+                settings=deps.settings,
+                progress=progress,
+            )
+        batcher.close()
+
+
+async def _add_users(tx: Transaction) -> None:
+    await tx.run_many(
+        "INSERT INTO users (id, username, username_key, name, about, avatar_id, password, "
+        "created_ms, changed) VALUES (?, ?, ?, '', '', '', '', 0, 0)",
+        [(user, f"user{user}", f"user{user}") for user in (OWNER, OTHER)],
+    )
