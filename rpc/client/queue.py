@@ -50,6 +50,7 @@ class Ticket(Generic[A_co]):
     def __init__(self, queued: Queued, answer: type[Message]) -> None:
         self.queued = queued
         self.tried = False
+        self.key = (queued.user_id, queued.lane)  # of the lane that it waits in
         self._answer = answer
         self._done = trio.Event()
         self._result: Message | Exception | None = None
@@ -107,6 +108,7 @@ class OfflineQueue:
         self._now_ms = now_ms
         self._random = random
         self._lanes: dict[tuple[int, str], deque[Ticket[Message]]] = {}
+        self._waits: dict[tuple[int, str], trio.CancelScope] = {}  # of lanes without a line
         self._at_once = trio.CapacityLimiter(LANES_AT_ONCE)
         self._changing = trio.Lock()  # ids ascend within a lane
         self._started: list[tuple[int, str]] = []
@@ -147,10 +149,10 @@ class OfflineQueue:
             if self._count >= MAX_QUEUED:
                 raise QueueFull(f"{MAX_QUEUED} calls wait already")
             user_id = self._line.user_id
-            waiting = self._lanes.get((user_id, lane), deque())
+            key = self._key(user_id, lane)
             replaced = [
                 ticket
-                for ticket in waiting
+                for ticket in self._lanes.get(key, ())
                 if collapse_key and ticket.queued.collapse_key == collapse_key and not ticket.tried
             ]
             queued = await self._state.enqueue(
@@ -170,6 +172,7 @@ class OfflineQueue:
                 self._remove(ticket)
                 ticket.resolve(Superseded())
             mine: Ticket[A] = Ticket(queued, answer)
+            mine.key = key
             self._append(mine)
             return mine
 
@@ -183,17 +186,26 @@ class OfflineQueue:
                 self._wake = trio.Event()
                 await self._wake.wait()
 
+    def _key(self, user_id: int, lane: str) -> tuple[int, str]:
+        """A call joins those that were queued before it was known who the user is."""
+        if (user_id, lane) not in self._lanes and (0, lane) in self._lanes:
+            return (0, lane)
+        return (user_id, lane)
+
     def _append(self, ticket: Ticket[Message]) -> None:
-        key = (ticket.queued.user_id, ticket.queued.lane)
+        key = ticket.key
         if key not in self._lanes:
             self._lanes[key] = deque()
             self._started.append(key)
             self._wake.set()
         self._lanes[key].append(ticket)
         self._count += 1
+        waiting = self._waits.get(key)
+        if waiting is not None:
+            waiting.deadline = min(waiting.deadline, trio.current_time() + self._left(ticket))
 
     def _remove(self, ticket: Ticket[Message]) -> None:
-        self._lanes[(ticket.queued.user_id, ticket.queued.lane)].remove(ticket)
+        self._lanes[ticket.key].remove(ticket)
         self._count -= 1
 
     async def _run_lane(self, key: tuple[int, str]) -> None:
@@ -202,12 +214,15 @@ class OfflineQueue:
         crashes = 0
         try:
             while True:
-                await self._wait_for_turn(key[0], lane)
+                await self._wait_for_turn(lane)
                 async with self._changing:  # so that nobody replaces the call from here on
                     if not lane:
                         del self._lanes[key]
+                        self._waits.pop(key, None)
                         return
                     ticket = lane[0]
+                    if not self._line.is_connected_as(ticket.queued.user_id):
+                        continue
                     ticket.tried = True
                 result = await self._try(ticket)
                 if isinstance(result, CallError) and result.retryable:
@@ -223,9 +238,13 @@ class OfflineQueue:
             for ticket in lane:
                 ticket.resolve(error)
 
+    def _left(self, ticket: Ticket[Message]) -> float:
+        """Seconds until it expires, not below 0."""
+        return max(0.0, (ticket.queued.expires_ms - self._now_ms()) / 1000)
+
     async def _try(self, ticket: Ticket[Message]) -> Message | Exception:
-        left = (ticket.queued.expires_ms - self._now_ms()) / 1000
-        with trio.move_on_after(max(0.0, left)):
+        left = self._left(ticket)
+        with trio.move_on_after(left):
             async with self._at_once:
                 try:
                     return await self._send(ticket, min(left, TRY_SECONDS))
@@ -235,14 +254,14 @@ class OfflineQueue:
                     return error
         return Expired(sent=True)
 
-    async def _wait_for_turn(self, user_id: int, lane: deque[Ticket[Message]]) -> None:
+    async def _wait_for_turn(self, lane: deque[Ticket[Message]]) -> None:
         """Waits for the line, and tells the calls that expire meanwhile."""
-        while lane and not self._line.is_connected_as(user_id):
-            soonest = min(ticket.queued.expires_ms for ticket in lane)
-            with trio.move_on_after(max(0.0, (soonest - self._now_ms()) / 1000)):
-                await self._line.wait_connected_as(user_id)
-            now_ms = self._now_ms()
-            for ticket in [one for one in lane if one.queued.expires_ms <= now_ms]:
+        while lane and not self._line.is_connected_as(lane[0].queued.user_id):
+            soonest = min(self._left(ticket) for ticket in lane)
+            with trio.move_on_after(soonest) as scope:
+                self._waits[lane[0].key] = scope
+                await self._line.wait_connected_as(lane[0].queued.user_id)
+            for ticket in [one for one in lane if not self._left(one)]:
                 await self._finish(ticket, Expired(sent=ticket.tried))
 
     async def _finish(self, ticket: Ticket[Message], result: Message | Exception) -> None:

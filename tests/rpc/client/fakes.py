@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -209,6 +209,11 @@ class Inbox:
             found = [event for event in self.events if isinstance(event, kind)]
             if len(found) >= count:
                 return found[count - 1]
+            await self._new.park()
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Waits for events until the condition holds."""
+        while not condition():
             await self._new.park()
 
     def sequences(self) -> list[int]:

@@ -93,6 +93,7 @@ async def test_the_next_of_a_lane_waits_for_the_answer_and_other_lanes_do_not(
     net = Net()
     async with client_of(net, state=state, events=0) as client:
         end = await net.welcome()
+        await client.wait_connected()
         for text, room in (("a1", 1), ("a2", 1), ("b1", 2), ("b2", 2)):
             await say(client, text, room=room)
         first = {text_of(call): call for call in (await end.call(), await end.call())}
@@ -104,6 +105,23 @@ async def test_the_next_of_a_lane_waits_for_the_answer_and_other_lanes_do_not(
         assert text_of(await end.call()) == "b2"
         await answer(end, first["a1"])
         assert text_of(await end.call()) == "a2"
+
+
+async def test_a_lane_is_one_before_and_after_the_user_is_known(
+    autojump_clock: trio.testing.MockClock, state: StateStore
+) -> None:
+    net = Net()
+    async with client_of(net, state=state, events=0) as client:
+        await say(client, "before the welcome")
+        end = await net.welcome()
+        await client.wait_connected()
+        await say(client, "after it")
+        first = await end.call()
+        with trio.move_on_after(5) as more:
+            await end.call()
+        assert more.cancelled_caught
+        await answer(end, first)
+        assert await serve(end, 1) == ["after it"]
 
 
 async def test_a_lost_line_sends_the_same_call_with_the_same_key(
