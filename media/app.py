@@ -247,6 +247,8 @@ def _response(made: Answer) -> Response:
     response = Response(made.body or b"", status=made.status, headers=dict(made.headers))
     if "Content-Length" in made.headers:
         response.headers["Content-Length"] = made.headers["Content-Length"]
-    elif made.status == 304:
-        response.headers.pop("Content-Length", None)
+    if "Content-Type" not in made.headers:  # nor has it a body
+        response.headers.pop("Content-Type", None)
+        if made.status == 304:
+            response.headers.pop("Content-Length", None)
     return response

@@ -51,6 +51,10 @@ class Variants:
         return await self._flights.join(key, encode)
 
     async def _encode(self, digest: bytes, preset: str, ext: str, key: str) -> Cached:
+        # Another run may have ended between the look into the cache and the start of this one.
+        found = await self._cache.get(key)
+        if found is not None:
+            return found
         async with self._workers.slot() as slot:
             data = await read(self._blobs, digest)
             kind = sniff(data[:SNIFF_BYTES])

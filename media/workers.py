@@ -55,7 +55,8 @@ class ImageWorkers:
     async def slot(self) -> AsyncIterator[Slot]:
         """A place at the workers. Take it before the bytes are in memory: at most `workers`
         images are then. Raises `Busy`."""
-        if self._slots.statistics().tasks_waiting >= self._max_waiting:
+        waiting = self._slots.statistics().tasks_waiting
+        if self._slots.available_tokens <= 0 and waiting >= self._max_waiting:
             raise Busy("too many images wait to be converted")
         async with self._slots:
             yield Slot(self)

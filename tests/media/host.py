@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import trio
 from prometheus_client import CollectorRegistry
 from quart_trio import QuartTrio
 
-from media.app import MediaDeps, open_media
+from media.app import MediaDeps, create_app
+from media.cache import DiskCache
+from media.flights import Flights
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
+from media.uploads import Uploads
 from media.urls import Signer
+from media.variants import Variants
+from media.workers import ImageWorkers, open_workers
 from realtime.events.batcher import Batcher
 from store.blobs import BlobStore, MemoryBlobs
 from store.changes.media import ReserveMedia
@@ -25,6 +30,9 @@ from store.interface import Transaction
 from store.queries.media import media_by_id
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NOW = 1_700_000_000_000
 BASE = "http://media.test"
@@ -51,6 +59,8 @@ class Host:
     registry: CollectorRegistry
     settings: MediaSettings
     progress: list[tuple[int, str, int, int]]
+    uploads: Uploads  # as the application's own, over the same parts
+    workers: ImageWorkers
     made: int = 0
 
     async def reserve(
@@ -79,11 +89,12 @@ class Host:
         return await self.request("PUT", path, data, **headers)
 
     async def get(self, path: str, **headers: str) -> Reply:
-        return await self.request("GET", path, **headers)
+        return await self.request("GET", path, b"", **headers)
 
     async def request(self, method: str, path: str, data: bytes = b"", **headers: str) -> Reply:
         """Header names come as keywords: `If_None_Match`."""
-        response = await self.app.test_client().open(
+        client: Any = self.app.test_client()
+        response = await client.open(
             path,
             method=method,
             data=data,
@@ -129,7 +140,7 @@ class Reply:
 
 @asynccontextmanager
 async def open_host(
-    folder: Path, *, blobs: BlobStore | None = None, **settings: Any
+    folder: Path, *, blobs: BlobStore | None = None, real_workers: bool = False, **settings: Any
 ) -> AsyncIterator[Host]:
     store = SqliteStore.in_memory()
     await store.migrate()
@@ -150,9 +161,22 @@ async def open_host(
             metrics=MediaMetrics(registry),
             on_progress=lambda *values: progress.append(values),
         )
-        async with open_media(deps) as app:
+        async with (
+            _real(deps) if real_workers else _inline(deps) as workers,
+            _app(deps, workers) as app,
+        ):
             yield Host(
                 app=app,
+                uploads=Uploads(
+                    deps.settings,
+                    store,
+                    batcher,
+                    deps.blobs,
+                    workers,
+                    deps.metrics,
+                    deps.on_progress,
+                ),
+                workers=workers,
                 store=store,
                 batcher=batcher,
                 blobs=deps.blobs,
@@ -164,6 +188,55 @@ async def open_host(
                 progress=progress,
             )
         batcher.close()
+
+
+class InlineWorkers(ImageWorkers):
+    """Runs jobs here and now: what they do is tested with real processes elsewhere."""
+
+    def __init__(self, metrics: MediaMetrics, settings: MediaSettings) -> None:
+        nowhere: Any = None
+        super().__init__(
+            nowhere,
+            metrics,
+            settings.image,
+            workers=settings.workers,
+            max_waiting=settings.max_waiting_jobs,
+            job_seconds=settings.job_seconds,
+        )
+        self.jobs: list[str] = []
+
+    async def _run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.jobs.append(name)
+        await trio.lowlevel.checkpoint()
+        return fn(*args, **kwargs)
+
+
+@asynccontextmanager
+async def _inline(deps: MediaDeps) -> AsyncIterator[ImageWorkers]:
+    yield InlineWorkers(deps.metrics, deps.settings)
+
+
+def _real(deps: MediaDeps) -> AbstractAsyncContextManager[ImageWorkers]:
+    settings = deps.settings
+    return open_workers(
+        deps.metrics,
+        workers=settings.workers,
+        max_waiting=settings.max_waiting_jobs,
+        job_seconds=settings.job_seconds,
+        limits=settings.worker,
+        image_limits=settings.image,
+    )
+
+
+@asynccontextmanager
+async def _app(deps: MediaDeps, workers: ImageWorkers) -> AsyncIterator[QuartTrio]:
+    settings = deps.settings
+    cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
+    await cache.open()
+    async with trio.open_nursery() as nursery:
+        variants = Variants(deps.blobs, cache, workers, Flights(nursery), deps.metrics)
+        yield create_app(deps, workers, variants)
+        nursery.cancel_scope.cancel()
 
 
 async def _add_users(tx: Transaction) -> None:
