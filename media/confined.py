@@ -20,7 +20,7 @@ class WorkerLimits(NamedTuple):
     """Of one worker process."""
 
     memory: int = 1536 * 1024 * 1024  # bytes of address space
-    cpu_seconds: int = 20  # a job
+    cpu_seconds: float = 20  # a job; up to one more, for the system counts whole ones
     lifetime_cpu_seconds: int = 600  # a process, for all its jobs
     open_files: int = 64
     jobs: int = 500  # before it is replaced, so that fragmented memory goes back
@@ -39,7 +39,7 @@ def confine(limits: WorkerLimits) -> None:
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
     _lower(resource.RLIMIT_FSIZE, 0)
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_CPU, limits.lifetime_cpu_seconds + limits.cpu_seconds)
+    _lower(resource.RLIMIT_CPU, limits.lifetime_cpu_seconds + int(limits.cpu_seconds) + 1)
 
 
 def _lower(what: int, limit: int) -> None:
@@ -54,7 +54,7 @@ def job(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     global _jobs
     _jobs += 1
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(_used()) + 1 + _limits.cpu_seconds
+    wanted = int(_used() + _limits.cpu_seconds) + 1
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
     return fn(*args, **kwargs)
