@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
-from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
+from trio_websocket import ConnectionClosed
 
 from rpc.client import events
 from rpc.client.backoff import Backoff
@@ -27,61 +24,21 @@ from rpc.client.connection import (
     Unanswered,
 )
 from rpc.client.events import Event
-from rpc.client.feed import Feed, FeedStatistics
+from rpc.client.feed import Feed
+from rpc.client.options import ClientOptions, ClientStatistics, Dial, DialError
 from rpc.client.queue import EXPIRES_IN, OfflineQueue, Ticket
 from rpc.client.state import MemoryState, StateStore
 from rpc.errors import CallError, Close, Code, Committed
 from rpc.proto import auth_pb2, frames_pb2, models_pb2
-from rpc.registry import SERVICES, methods
-from rpc.transport import Transport
+from rpc.registry import methods
 
 A = TypeVar("A", bound=Message)
 
-VERSION = "sunwire-python/0.1.0"
+LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed)
 MAX_CALL_SECONDS = 300.0
 INTERNAL_TRIES = 3  # of a call that a server's bug may have failed
 RETRY_FIRST, RETRY_MOST = 0.1, 2.0  # seconds before the next try, beyond what the server named
 CLOSE_SECONDS = 2.0
-
-
-class DialError(Exception):
-    """No connection could be made. The client tries again."""
-
-
-class Dial(Protocol):
-    """Makes a connection whose background tasks, if any, live in `nursery`; the nursery ends
-    with the connection. Raises `DialError`. The caller bounds the time."""
-
-    async def __call__(self, nursery: trio.Nursery) -> Transport: ...
-
-
-@dataclass(frozen=True)
-class ClientOptions:
-    """Times are seconds."""
-
-    device: str = "Python"  # shown in the user's list of sessions
-    version: str = VERSION
-    call_timeout: float = 10.0  # of a call that names none, reconnecting and retries included
-    connect_timeout: float = 15.0  # dialing, hello and welcome
-    backoff_first: float = 0.25
-    backoff_most: float = 30.0
-    stable_after: float = 1.0  # a connection that lived so long resets the backoff
-    drain_timeout: float = 5.0  # for calls in flight after a GoAway
-    probe_timeout: float = 3.0  # for a sign of life after `network_changed`
-    events: int = 4096  # how many may wait for the app; 0: it takes none
-    background: bool = False
-    services: Iterable[ServiceDescriptor] = SERVICES
-    now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
-    random: Random = field(default_factory=Random)
-
-
-@dataclass(slots=True)
-class ClientStatistics:
-    """Counts since the client was opened."""
-
-    connects: int
-    retries: int  # of calls
-    feed: FeedStatistics
 
 
 class Client:
@@ -378,30 +335,34 @@ class Client:
         ended = Ended(ABNORMAL, "the attempt took too long")
         welcomed = math.inf
         connection: Connection | None = None
-        async with trio.open_nursery() as sockets:
-            cursor = self._feed.cursor if self.token else b""
-            hello = frames_pb2.Hello(
-                token=self.token,
-                device_id=self._device_id,
-                device=self.options.device,
-                client=self.options.version,
-                cursor=cursor,
-                background=self._focus.background,
-            )
-            try:
-                with trio.move_on_after(self.options.connect_timeout):
-                    transport = await self._dial(sockets)
-                    connection = await Connection.greet(transport, hello)
-            except DialError as error:
-                ended = Ended(ABNORMAL, str(error))
-            except Refused as error:
-                ended = error.ended
-                self._wait_at_least(error.reconnect_after)
-            if connection is not None:
-                welcomed = trio.current_time()
-                if self._welcomed(connection, resumed=bool(cursor)):
-                    ended = await connection.run(self._handler(connection, sockets))
-            sockets.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as sockets:
+                cursor = self._feed.cursor if self.token else b""
+                hello = frames_pb2.Hello(
+                    token=self.token,
+                    device_id=self._device_id,
+                    device=self.options.device,
+                    client=self.options.version,
+                    cursor=cursor,
+                    background=self._focus.background,
+                )
+                try:
+                    with trio.move_on_after(self.options.connect_timeout):
+                        transport = await self._dial(sockets)
+                        connection = await Connection.greet(transport, hello)
+                except DialError as error:
+                    ended = Ended(ABNORMAL, str(error))
+                except Refused as error:
+                    ended = error.ended
+                    self._wait_at_least(error.reconnect_after)
+                if connection is not None:
+                    welcomed = trio.current_time()
+                    if self._welcomed(connection, resumed=bool(cursor)):
+                        ended = await connection.run(self._handler(connection, sockets))
+                sockets.cancel_scope.cancel()
+        except* LOST as lost:
+            # A background task of the socket met the end first.
+            ended = Ended(ABNORMAL, str(lost.exceptions[0]))
         if connection is not None and connection.ended is not None:
             ended = connection.ended  # where `abort` has cut the nursery short
         return ended, trio.current_time() - welcomed

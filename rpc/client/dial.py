@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, connect_websocket_url
 
-from rpc.client.client import Dial, DialError
+from rpc.client.options import Dial, DialError
 from rpc.transport import Transport, WebSocketTransport
 from rpc.wire import SUBPROTOCOL
 

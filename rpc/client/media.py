@@ -1,0 +1,84 @@
+"""Uploads: a ticket over the websocket, the bytes over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import httpx
+import trio
+
+from rpc.proto import media_pb2, models_pb2
+from rpc.proto.stubs import Caller, MediaClient
+
+CHUNK = 256 * 1024  # bytes
+TIMEOUT = httpx.Timeout(60.0, connect=15.0)  # seconds, of each step of the transfer
+
+
+class UploadError(Exception):
+    """The media host did not take the bytes."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status} {message}".strip())
+        self.status = status  # of HTTP; 0 when it could not be reached
+        self.message = message
+
+
+async def upload(
+    caller: Caller,
+    source: Path | bytes,
+    purpose: models_pb2.Purpose,
+    *,
+    name: str = "",
+    media_url: str = "",
+) -> models_pb2.MediaObject:
+    """The finished object. Bytes that the caller's user has uploaded before are not sent again.
+
+    `media_url` says where this client reaches the media host, when the address in the ticket
+    is not it. Raises `CallError`, `UploadError`, and `OSError` for a file that cannot be read.
+    """
+    if isinstance(source, Path):
+        name = name or source.name
+        size, digest = await trio.to_thread.run_sync(_measure, source)
+    else:
+        size, digest = len(source), hashlib.sha256(source).digest()
+    media = MediaClient(caller)
+    ticket = await media.create_upload(
+        media_pb2.CreateUploadRequest(purpose=purpose, size=size, sha256=digest, name=name[:200])
+    )
+    if not ticket.url:
+        return ticket.media
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
+            answer = await http.put(
+                _address(ticket.url, media_url),
+                content=_file(source) if isinstance(source, Path) else source,
+                headers={"Content-Length": str(size)},
+            )
+    except httpx.HTTPError as error:
+        raise UploadError(0, str(error) or type(error).__name__) from error
+    if not answer.is_success:
+        raise UploadError(answer.status_code, answer.text.strip()[:500])
+    return await media.get_media(media_pb2.GetMediaRequest(media_id=ticket.media_id))
+
+
+def _address(url: str, media_url: str) -> str:
+    if not media_url:
+        return url
+    base = urlsplit(media_url)
+    parts = urlsplit(urljoin(media_url, url))
+    return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
+
+
+def _measure(path: Path) -> tuple[int, bytes]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.digest()
+
+
+async def _file(path: Path) -> AsyncIterator[bytes]:
+    async with await trio.open_file(path, "rb") as file:
+        while piece := await file.read(CHUNK):
+            yield piece
