@@ -3,10 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check demo proto bench chaos lock clean
+.PHONY: serve test check proto chaos lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,18 +28,12 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests bench examples
+	$(BIN)/mypy tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m rpc.codegen --check
 
-demo: $(VENV)/.dev  ## a dozen users with real clients; exits 1 on any difference
-	$(BIN)/python -m realtime demo $(ARGS)
-
 proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 	$(BIN)/python -m rpc.codegen
-
-bench: $(VENV)/.dev  ## the numbers in bench/, measured again on this machine
-	$(BIN)/python -m bench.run $(ARGS)
 
 chaos: $(VENV)/.dev  ## 200 seeded kill -9 rounds against the real process
 	$(BIN)/python -m tests.chaos --rounds 200 $(ARGS)

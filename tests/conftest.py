@@ -22,7 +22,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
-    clock = pyfuncitem.funcargs.get("autojump_clock")
+    clock: Any = pyfuncitem.funcargs.get("autojump_clock")
 
     async def main() -> None:
         await pyfuncitem.obj(**arguments)

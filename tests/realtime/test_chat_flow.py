@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio.testing
 
@@ -80,7 +82,7 @@ async def test_a_stranger_reads_and_writes_nothing(
         ann, _, room_id = await direct(server)
         message_id = await say(ann, room_id, "private")
         eve = await server.sign_up("eve")
-        attempts = [
+        attempts: list[tuple[str, dict[str, Any]]] = [
             ("Chat.GetRoom", {"room_id": room_id}),
             ("Chat.GetHistory", {"room_id": room_id, "before": 0}),
             ("Chat.ListMembers", {"room_id": room_id}),
