@@ -55,9 +55,23 @@ class MediaConnection(TrioASGIHTTPConnection):
         scope: Any = self.scope
         scope[BODY] = body
         request = self._create_request_from_scope(send)
+        ending = False
+
+        async def send_on(message: Any) -> None:
+            nonlocal ending
+            ending = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(body.fill, receive, nursery.cancel_scope.cancel)
+
+            def disconnected() -> None:
+                # With the last piece the server calls the client gone, and is then about to
+                # make the connection ready for the next request: that must not be cancelled.
+                if not ending:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(body.fill, receive, disconnected)
             response = await self.app.handle_request(request)
             body.discard()  # so that the connection does not wait for a reader
-            await self._send_response(send, response)
+            await self._send_response(send_on, response)
             nursery.cancel_scope.cancel()

@@ -164,17 +164,20 @@ class Connection(TCPServer):
             try:
                 await self._send(event.data)
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-                await trio.aclose_forcefully(self.stream)
-                await self.protocol.handle(Closed())
-                self._reading.cancel()
+                try:
+                    await trio.aclose_forcefully(self.stream)
+                    await self.protocol.handle(Closed())
+                finally:
+                    self._reading.cancel()
         elif isinstance(event, Closed):
             self._ended = True
-            with contextlib.suppress(
-                trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError
-            ):
-                await self.stream.send_eof()
-            await self.protocol.handle(Closed())
-            self._reading.cancel()
+            with contextlib.suppress(OSError):
+                # As `send_eof`, without its checkpoint: this task may be cancelled already.
+                self.stream.socket.shutdown(trio.socket.SHUT_WR)
+            try:
+                await self.protocol.handle(Closed())
+            finally:
+                self._reading.cancel()
         else:
             await super().protocol_send(event)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -14,7 +14,7 @@ import trio
 from prometheus_client import CollectorRegistry
 from quart_trio import QuartTrio
 
-from media.app import MediaDeps, create_app
+from media.app import MediaDeps, create_app, open_media
 from media.cache import DiskCache
 from media.flights import Flights
 from media.metrics import MediaMetrics
@@ -22,7 +22,7 @@ from media.settings import MediaSettings
 from media.uploads import Uploads
 from media.urls import Signer
 from media.variants import Variants
-from media.workers import ImageWorkers, open_workers
+from media.workers import ImageWorkers
 from realtime.events.batcher import Batcher
 from store.blobs import BlobStore, MemoryBlobs
 from store.changes.media import ReserveMedia
@@ -161,21 +161,19 @@ async def open_host(
             metrics=MediaMetrics(registry),
             on_progress=lambda *values: progress.append(values),
         )
-        async with (
-            _real(deps) if real_workers else _inline(deps) as workers,
-            _app(deps, workers) as app,
-        ):
+        async with _inline(deps) if not real_workers else _real(deps) as (app, workers):
+            uploads = Uploads(
+                deps.settings,
+                store,
+                batcher,
+                deps.blobs,
+                workers,
+                deps.metrics,
+                deps.on_progress,
+            )
             yield Host(
                 app=app,
-                uploads=Uploads(
-                    deps.settings,
-                    store,
-                    batcher,
-                    deps.blobs,
-                    workers,
-                    deps.metrics,
-                    deps.on_progress,
-                ),
+                uploads=uploads,
                 workers=workers,
                 store=store,
                 batcher=batcher,
@@ -212,30 +210,21 @@ class InlineWorkers(ImageWorkers):
 
 
 @asynccontextmanager
-async def _inline(deps: MediaDeps) -> AsyncIterator[ImageWorkers]:
-    yield InlineWorkers(deps.metrics, deps.settings)
-
-
-def _real(deps: MediaDeps) -> AbstractAsyncContextManager[ImageWorkers]:
-    settings = deps.settings
-    return open_workers(
-        deps.metrics,
-        workers=settings.workers,
-        max_waiting=settings.max_waiting_jobs,
-        job_seconds=settings.job_seconds,
-        limits=settings.worker,
-        image_limits=settings.image,
-    )
+async def _real(deps: MediaDeps) -> AsyncIterator[tuple[QuartTrio, Any]]:
+    """What the server itself opens."""
+    async with open_media(deps) as app:
+        yield app, None
 
 
 @asynccontextmanager
-async def _app(deps: MediaDeps, workers: ImageWorkers) -> AsyncIterator[QuartTrio]:
+async def _inline(deps: MediaDeps) -> AsyncIterator[tuple[QuartTrio, ImageWorkers]]:
     settings = deps.settings
     cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
+    workers = InlineWorkers(deps.metrics, settings)
     async with trio.open_nursery() as nursery:
         variants = Variants(deps.blobs, cache, workers, Flights(nursery), deps.metrics)
-        yield create_app(deps, workers, variants)
+        yield create_app(deps, workers, variants), workers
         nursery.cancel_scope.cancel()
 
 
