@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Protocol
 
 import trio
 
@@ -11,7 +12,6 @@ from realtime.terminal.editor import LineEditor
 from realtime.terminal.keys import Key, KeyDecoder, Press
 from realtime.terminal.model import Comments, Model, Outgoing
 from realtime.terminal.screen import Frame, draw, repaint
-from realtime.terminal.tty import Terminal
 from rpc.client import Client, Stopped, Ticket, events
 from rpc.errors import CallError
 from rpc.proto import chat_pb2, frames_pb2, models_pb2, notifications_pb2, users_pb2
@@ -21,8 +21,23 @@ PAINT_EVERY = 0.03  # seconds, at most
 REPAINT_AFTER = 1.0  # seconds, without any cause: what is typed elsewhere fades
 TYPING_EVERY = 3.0  # seconds between two signals of typing
 LINES = 100  # entered and not yet run
+ESCAPE_AFTER = 0.05  # seconds: an escape that nothing follows is the key itself
 ROOM_PAGES = 20
 RETRY = 2.0  # seconds
+
+
+class Terminal(Protocol):
+    """A screen and a keyboard."""
+
+    def size(self) -> tuple[int, int]:
+        """(columns, rows)."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next keys; empty at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
 
 
 class ChatApp:
@@ -63,8 +78,13 @@ class ChatApp:
     # The keyboard.
 
     async def _read_keys(self) -> None:
-        while data := await self._terminal.read():
-            for press in self._decoder.feed(data):
+        while True:
+            data = None
+            with trio.move_on_after(ESCAPE_AFTER if self._decoder.waiting else float("inf")):
+                data = await self._terminal.read()
+            if data == b"":
+                return
+            for press in self._decoder.flush() if data is None else self._decoder.feed(data):
                 if press in (Key.INTERRUPT, Key.END_OF_INPUT):
                     return
                 await self._press(press)

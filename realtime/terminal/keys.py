@@ -78,6 +78,16 @@ class KeyDecoder:
         self._rest = ""
         self._pasting = False
 
+    @property
+    def waiting(self) -> bool:
+        """An escape has come, and perhaps the beginning of what it introduces."""
+        return bool(self._rest) and not self._pasting
+
+    def flush(self) -> list[Press]:
+        """Nothing more has come: what waits was the escape key."""
+        rest, self._rest = self._rest, ""
+        return [Key.ESCAPE] if rest else []
+
     def feed(self, data: bytes) -> list[Press]:
         self._rest += self._utf8.decode(data)
         presses: list[Press] = []

@@ -11,7 +11,7 @@ from trio_websocket import wrap_client_stream
 
 from realtime.testing.server import TestServer, open_test_server
 from realtime.testing.streams import FaultyStream
-from rpc.client import Client, ClientOptions, open_client
+from rpc.client import Client, ClientOptions, DialError, open_client
 from rpc.client.events import CaughtUp, Connected, UpdateReceived
 from rpc.proto import auth_pb2, chat_pb2
 from rpc.proto.stubs import AuthClient, ChatClient
@@ -21,13 +21,17 @@ from tests.rpc.client.fakes import Inbox
 
 
 class Line:
-    """Dials the server; `cut` breaks the present connection."""
+    """Dials the server; `cut` breaks the present connection, and `down` forbids another."""
 
     def __init__(self, server: TestServer) -> None:
         self._server = server
         self.streams: list[FaultyStream] = []
+        self.down = False
 
     async def dial(self, nursery: trio.Nursery) -> Transport:
+        if self.down:
+            await trio.lowlevel.checkpoint()
+            raise DialError("the line is down")
         stream = FaultyStream(self._server.stream())
         self.streams.append(stream)
         socket = await wrap_client_stream(
