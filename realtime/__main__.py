@@ -11,6 +11,7 @@ import trio
 from cyclopts import Parameter
 
 from realtime import app as composition
+from realtime.commands import client_commands
 from realtime.logs import configure
 from realtime.settings import Settings
 
@@ -20,6 +21,10 @@ app = cyclopts.App(
     version=composition.VERSION,
     config=[cyclopts.config.Env("SUNWIRE_", command=False)],
 )
+
+
+for command in client_commands:
+    app.command(command)
 
 
 @app.meta.default

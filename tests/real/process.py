@@ -21,6 +21,8 @@ from rpc.transport import Transport
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTUP = 20.0  # seconds
+# trio-websocket does not notice a server that dies during the handshake: give up soon.
+HANDSHAKE = 1.0
 
 
 class ServerProcess:
@@ -111,7 +113,8 @@ class ServerProcess:
 
     async def _dial(self, client: TestClient) -> tuple[Transport, trio.SocketStream]:
         stream = await trio.open_tcp_stream("127.0.0.1", self._port)
-        return await open_transport(self._nursery, stream, client.read, 10.0), stream
+        transport = await open_transport(self._nursery, stream, client.read, HANDSHAKE)
+        return transport, stream
 
     async def sign_up(self, username: str) -> TestClient:
         client = self.client()
