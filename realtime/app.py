@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 import trio
 from prometheus_client import CollectorRegistry
 
+from media.app import MediaDeps, open_media
+from media.metrics import MediaMetrics
 from media.presets import LARGEST, PRESET_NAMES
+from media.server import MediaServer
+from media.settings import MediaSettings
 from media.urls import Signer
 from realtime.clock import SystemClock
 from realtime.code_sender import LoggingCodeSender
@@ -20,9 +25,10 @@ from realtime.core import Core, CoreLimits
 from realtime.gateway.limits import GatewayLimits
 from realtime.ops import OpsServer
 from realtime.settings import Settings, host_and_port
-from rpc.context import Clock, CodeSender, MediaUrls
+from rpc.context import Clock, CodeSender
 from rpc.dispatch import CallLimits
 from rpc.passwords import Argon2Hasher, PasswordHasher
+from rpc.proto.frames_pb2 import Signal, UploadProgress
 from rpc.rates import Rate
 from rpc.registry import Registry
 from rpc.services.auth import Auth
@@ -37,6 +43,7 @@ from rpc.services.posts import Posts
 from rpc.services.users import Users
 from rpc.tokens import authenticate_token
 from rpc.views import Views
+from store.blobs import LocalBlobs
 from store.interface import Store
 from store.log import read_head
 from store.projections.counters import CountersProjection
@@ -68,7 +75,12 @@ class Parts:
     """Served beside Sunwire's own, or instead of the one with the same descriptor."""
 
 
-async def build(parts: Parts) -> Core:
+class Built(NamedTuple):
+    core: Core
+    signer: Signer
+
+
+async def build(parts: Parts) -> Built:
     """Migrates the store and builds a node over it, verified and ready for `Core.running`."""
     store = parts.store
     applied = await store.migrate()
@@ -77,7 +89,7 @@ async def build(parts: Parts) -> Core:
     secret = await store.write(load_or_create_secret, "accounts", SECRET_BYTES)
     media_key = await store.write(load_or_create_secret, "media", SECRET_BYTES)
     head = await store.read(read_head)
-    urls: MediaUrls = Signer([media_key], parts.media_base)
+    urls = Signer([media_key], parts.media_base)
     views = Views(urls)
     core = Core(store, parts.clock, views, head, parts.limits, CollectorRegistry())
     core.add_consumers([HomeProjection(), CountersProjection(), NotificationsProjection()])
@@ -100,7 +112,7 @@ async def build(parts: Parts) -> Core:
         partial(authenticate_token, store, parts.clock),
         VERSION,
     )
-    return core
+    return Built(core, urls)
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,7 @@ class Listening:
     """Where a running server listens: (host, port) of each."""
 
     websocket: tuple[str, int]
+    media: tuple[str, int]
     ops: tuple[str, int]
 
 
@@ -120,11 +133,33 @@ async def run(
     """Serves until `stop` is set, then drains within the grace time."""
     store = SqliteStore.open(settings.database, readers=settings.readers)
     try:
-        core = await build(
-            Parts(store=store, limits=_limits(settings), media_base=settings.media_base)
+        port = await trio.open_tcp_listeners(
+            host_and_port(settings.media)[1], host=host_and_port(settings.media)[0]
         )
-        async with core.running(settings.grace), _listening(settings, core) as where:
-            log.info("serving", websocket=where.websocket, ops=where.ops, data=str(settings.data))
+        media: tuple[str, int] = port[0].socket.getsockname()[:2]
+        base = settings.media_url.rstrip("/") or f"http://{media[0]}:{media[1]}"
+        core, signer = await build(
+            Parts(
+                store=store,
+                limits=_limits(settings),
+                media_base=base,
+                tickets=TicketSettings(
+                    presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
+                ),
+            )
+        )
+        async with (
+            core.running(settings.grace),
+            _media_host(settings, core, signer, port),
+            _listening(settings, core, media) as where,
+        ):
+            log.info(
+                "serving",
+                websocket=where.websocket,
+                media=where.media,
+                ops=where.ops,
+                data=str(settings.data),
+            )
             task_status.started(where)
             await stop.wait()
             log.info("stopping", grace=settings.grace)
@@ -135,7 +170,47 @@ async def run(
 
 
 @asynccontextmanager
-async def _listening(settings: Settings, core: Core) -> AsyncIterator[Listening]:
+async def _media_host(
+    settings: Settings, core: Core, signer: Signer, listeners: list[trio.SocketListener]
+) -> AsyncIterator[None]:
+    """Serves media on the listeners; on the way out what is under way has the grace time."""
+    own = MediaSettings(
+        cache_folder=settings.cache,
+        cache_bytes=settings.cache_bytes,
+        workers=settings.image_workers,
+        max_upload_bytes=settings.max_upload,
+        grace_seconds=min(5.0, settings.grace),
+    )
+    metrics = MediaMetrics(core.metrics)
+
+    def progress(user_id: int, media_id: str, received: int, total: int) -> None:
+        news = UploadProgress(media_id=media_id, received=received, total=total)
+        core.signals.to_user(user_id, Signal(upload_progress=news))
+
+    deps = MediaDeps(
+        settings=own,
+        reads=core.store,
+        committer=core.batcher,
+        blobs=LocalBlobs(settings.blobs),
+        signer=signer,
+        clock=core.clock,
+        metrics=metrics,
+        on_progress=progress,
+    )
+    shutdown = trio.Event()
+    async with open_media(deps) as host, trio.open_nursery() as nursery:
+        server = MediaServer(host, own, metrics)
+        await nursery.start(partial(server.serve, listeners, shutdown=shutdown))
+        try:
+            yield
+        finally:
+            shutdown.set()
+
+
+@asynccontextmanager
+async def _listening(
+    settings: Settings, core: Core, media: tuple[str, int]
+) -> AsyncIterator[Listening]:
     """Listens; on the way out accepts no more. The connections are the core's to drain."""
 
     async def ready() -> dict[str, str]:
@@ -154,7 +229,7 @@ async def _listening(settings: Settings, core: Core) -> AsyncIterator[Listening]
             opened: list[trio.SocketListener] = await listeners.start(serve)
             where.append(opened[0].socket.getsockname()[:2])
         try:
-            yield Listening(websocket=where[0], ops=where[1])
+            yield Listening(websocket=where[0], media=media, ops=where[1])
         finally:
             listeners.cancel_scope.cancel()
             with trio.CancelScope(shield=True):

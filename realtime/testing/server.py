@@ -120,7 +120,7 @@ async def open_test_server(
     with the same descriptor; `patience` is how long an expectation waits (seconds)."""
     own = store or SqliteStore.in_memory()
     sender = RememberingSender()
-    core = await build(
+    core, _ = await build(
         Parts(
             store=own,
             clock=TrioClock(),

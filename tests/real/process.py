@@ -54,6 +54,7 @@ class ServerProcess:
             [
                 *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
                 *("--listen", f"127.0.0.1:{self._port}", "--ops", f"127.0.0.1:{self._ops_port}"),
+                *("--media", "127.0.0.1:0"),
                 *self._arguments,
             ],
             stderr=subprocess.PIPE,
@@ -102,8 +103,8 @@ class ServerProcess:
         with trio.fail_after(within):
             return await self.process.wait()
 
-    async def code(self, address: str) -> str:
-        with trio.fail_after(5):
+    async def code(self, address: str, within: float = 5) -> str:
+        with trio.fail_after(within):
             while address not in self.codes:
                 await self._stirred.wait()
         return self.codes[address]

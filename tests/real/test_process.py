@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 import websockets.asyncio.client
@@ -13,6 +14,7 @@ from realtime.testing.client import new_key
 from rpc.proto import chat_pb2, frames_pb2, users_pb2
 from rpc.proto.frames_pb2 import Call, ClientBatch, ClientFrame, Hello, ServerBatch, ServerFrame
 from tests import chaos
+from tests.media import samples
 from tests.real.process import server_process
 
 pytestmark = pytest.mark.real
@@ -105,3 +107,26 @@ async def _converse(
         called = await receive("result")
         token.run_sync_soon(ready.set)
         return [welcome, called, await receive("update")]
+
+
+async def test_a_photograph_goes_up_and_comes_down_resized(tmp_path: Path) -> None:
+    async with server_process(tmp_path / "data") as server:
+        ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+        data = samples.jpeg()
+        ticket = await ann.call("Media.CreateUpload", purpose=1, size=len(data))
+        async with httpx.AsyncClient() as http:
+            stored = await http.put(ticket.url, content=data)
+            assert stored.status_code in (200, 201), stored.text
+            post = await ann.call("Posts.CreatePost", text="look", media_ids=[ticket.media_id])
+            seen = await bob.call("Posts.GetPost", post_id=post.id)
+            base = ticket.url.split("/u/")[0]
+            image = await http.get(base + seen.media[0].url)
+            assert image.status_code == 200
+            assert image.headers["content-type"] == "image/jpeg"
+            etag = {"if-none-match": image.headers["etag"]}
+            assert (await http.get(base + seen.media[0].url, headers=etag)).status_code == 304
+        await bob.call("Likes.LikePost", post_id=post.id)
+        assert (await ann.expect_update("notification")).notification.actor.username == "bob"
+        await bob.call("Comments.AddComment", post_id=post.id, text="fine")
+        assert (await ann.expect_update("notification")).notification.comment_text == "fine"
+        assert await server.stop(within=15) == 0
