@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -101,20 +102,14 @@ async def test_tail_prints_updates_and_resumes_at_its_cursor(tmp_path: Path) -> 
     async with commands(tmp_path) as run:
         ada, bob = await run.server.sign_up("ada"), await run.server.sign_up("bob")
         tail = await open_tail(run, bob.token)
-        assert tail.stdout is not None
         with trio.fail_after(30):
-            lines = lines_of(tail)
-            assert (await anext(lines))["type"] == "connected"
+            lines = JsonLines(tail)
+            assert (await lines.next())["type"] == "connected"
             room = await ada.call("Chat.OpenDirect", user_id=bob.user_id)
             send = {"room_id": room.room.id, "client_id": b"12345678", "text": "hello"}
             await ada.call("Chat.SendMessage", **send)
-            seen = []
-            cursor = ""
-            async for line in lines:
-                seen.append(line)
-                cursor = line["cursor"]
-                if line["type"] == "checkpoint" and any(x["type"] == "update" for x in seen):
-                    break
+            seen = await lines.until(lambda kinds: "checkpoint" in kinds[kinds.index("update") :])
+            cursor = seen[-1]["cursor"]
             (update,) = [line for line in seen if line["type"] == "update"]
             assert update["stream"] == f"room:{room.room.id}"
             assert update["body"] == "message"
@@ -122,6 +117,7 @@ async def test_tail_prints_updates_and_resumes_at_its_cursor(tmp_path: Path) -> 
             assert any(line["type"] == "room_joined" for line in seen)
             os.kill(tail.pid, signal.SIGINT)
             assert await tail.wait() == 0
+            await lines.close()
 
         await ada.call("Chat.SendMessage", **{**send, "client_id": b"87654321", "text": "again"})
         code, out, err = await run.run(
@@ -139,10 +135,31 @@ async def open_tail(run: Commands, token: str) -> trio.Process:
     )
 
 
-async def lines_of(process: trio.Process) -> AsyncIterator[dict[str, Any]]:
-    assert process.stdout is not None
-    buffer = b""
-    async for data in process.stdout:
-        *whole, buffer = (buffer + data).split(b"\n")
-        for line in whole:
-            yield json.loads(line)
+class JsonLines:
+    """The lines of a process's stdout, one by one."""
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdout is not None
+        self._stdout = process.stdout
+        self._rest = b""
+
+    async def next(self) -> dict[str, Any]:
+        while b"\n" not in self._rest:
+            data = await self._stdout.receive_some()
+            assert data, "the output has ended"
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    async def until(self, enough: Callable[[list[str]], bool]) -> list[dict[str, Any]]:
+        """Lines until the list of their types is enough; a ValueError of it means no."""
+        seen: list[dict[str, Any]] = []
+        while True:
+            seen.append(await self.next())
+            with contextlib.suppress(ValueError):
+                if enough([line["type"] for line in seen]):
+                    return seen
+
+    async def close(self) -> None:
+        await self._stdout.aclose()
