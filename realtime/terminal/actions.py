@@ -175,25 +175,20 @@ class Actions:
                 self._show_room(room)
                 return
         user = await self._find(name)
-        await self._enter(await self._chat.open_direct(chat_pb2.OpenDirectRequest(user_id=user.id)))
+        self._enter(await self._chat.open_direct(chat_pb2.OpenDirectRequest(user_id=user.id)))
 
     async def _group(self, rest: str) -> None:
         title, names = syntax.group(rest)
         users = [await self._find(name) for name in names]
-        await self._enter(
+        self._enter(
             await self._chat.create_group(
                 chat_pb2.CreateGroupRequest(title=title, user_ids=[user.id for user in users])
             )
         )
 
-    async def _enter(self, summary: models_pb2.RoomSummary) -> None:
-        room = self._model.rooms.get(summary.room.id) or self._model.take_room(summary)
-        peer = self._model.peer(room)
-        self._show_room(room)
-        if peer is not None:
-            answer = await self._chat.get_presence(chat_pb2.GetPresenceRequest(user_ids=[peer.id]))
-            for presence in answer.presences:
-                self._model.presence[presence.user_id] = presence
+    def _enter(self, summary: models_pb2.RoomSummary) -> None:
+        known = self._model.rooms.get(summary.room.id)
+        self._show_room(known or self._model.take_room(summary))
 
     def _show_room(self, room: RoomState) -> None:
         self._model.current = room.room.id

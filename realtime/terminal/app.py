@@ -181,10 +181,6 @@ class ChatApp:
         model.notifications.clear()
         for notification in notifications.notifications:
             model.take_notification(notification)
-        peers = [peer.id for room in model.rooms.values() if (peer := model.peer(room))]
-        if peers:
-            answer = await chat.get_presence(chat_pb2.GetPresenceRequest(user_ids=peers[:200]))
-            model.presence = {one.user_id: one for one in answer.presences}
 
     def _take_queued(self) -> None:
         """Shows what an earlier run could not send."""
@@ -234,6 +230,15 @@ class ChatApp:
             model.know(answer.users)
             gone = strangers - {user.id for user in answer.users}
             model.know(models_pb2.User(id=one, username=f"user{one}") for one in gone)
+        absent = model.unknown_presence()[:200]
+        if absent:
+            presences = await ChatClient(self._client).get_presence(
+                chat_pb2.GetPresenceRequest(user_ids=absent)
+            )
+            for user_id in absent:  # of some nothing may be known
+                model.presence.setdefault(user_id, frames_pb2.Presence(user_id=user_id))
+            for presence in presences.presences:
+                model.presence[presence.user_id] = presence
         page = model.page
         if isinstance(page, Comments) and page.post.comments != len(page.comments):
             again = await self._actions.load_comments(page.post)

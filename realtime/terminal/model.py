@@ -171,6 +171,11 @@ class Model:
             if message.sender_id and message.sender_id not in self.users
         }
 
+    def unknown_presence(self) -> list[int]:
+        """Peers of whom it is not known whether they are here."""
+        peers = [peer.id for room in self.rooms.values() if (peer := self.peer(room))]
+        return sorted(set(peers) - set(self.presence))
+
     # What is loaded.
 
     def know(self, users: Iterable[User]) -> None:
@@ -279,6 +284,7 @@ class Model:
                 self.online, self.status = True, "online"
             case events.Disconnected():
                 self.online, self.status = False, "reconnecting…"
+                self.presence.clear()  # who comes and goes meanwhile is not told
             case events.SignedOut(reason):
                 self.online, self.status = False, f"signed out: {reason}"
             case _:
