@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from realtime.commands.common import DEFAULT_URL, MediaUrl, Token, Url, run
 from realtime.commands.signin import sign_in
 from realtime.terminal.app import ChatApp
-from realtime.terminal.tty import raw_terminal
+from realtime.terminal.tty import raw_terminal, require_terminal
 from rpc.client import (
     ClientOptions,
     Dial,
@@ -54,6 +54,7 @@ def chat(
     """
 
     async def main() -> None:
+        require_terminal()
         dial = dial_url(url)
         found = token or _kept_token(data)
         if not found:

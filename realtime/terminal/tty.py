@@ -7,7 +7,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import trio
 
@@ -44,18 +44,22 @@ class Terminal:
             os.write(self._sink, data[start : start + WRITE])
 
 
+def require_terminal() -> None:
+    """Raises `ValueError` when standard input or output is no terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ValueError("the chat needs a terminal: standard input and output must be one")
+
+
 @contextmanager
 def raw_terminal() -> Iterator[Terminal]:
-    """Takes the terminal, and gives it back as it was whatever happens. Raises `ValueError`
-    when standard input or output is none."""
+    """Takes the terminal, and gives it back as it was whatever happens."""
     source, sink = sys.stdin.fileno(), sys.stdout.fileno()
-    if not (os.isatty(source) and os.isatty(sink)):
-        raise ValueError("the chat needs a terminal: standard input and output must be one")
     before = termios.tcgetattr(source)
     tty.setraw(source)
     os.write(sink, _ENTER)
     try:
         yield Terminal(source, sink)
     finally:
-        os.write(sink, _LEAVE)
-        termios.tcsetattr(source, termios.TCSADRAIN, before)
+        with suppress(OSError, termios.error):  # it may be gone
+            os.write(sink, _LEAVE)
+            termios.tcsetattr(source, termios.TCSADRAIN, before)

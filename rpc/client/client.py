@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import trio
 from google.protobuf.message import DecodeError, Message
-from trio_websocket import ConnectionClosed
 
 from rpc.client import events
 from rpc.client.backoff import Backoff
@@ -25,7 +24,7 @@ from rpc.client.connection import (
 )
 from rpc.client.events import Event
 from rpc.client.feed import Feed
-from rpc.client.options import ClientOptions, ClientStatistics, Dial, DialError
+from rpc.client.options import LOST, ClientOptions, ClientStatistics, Dial, DialError
 from rpc.client.queue import EXPIRES_IN, OfflineQueue, Ticket
 from rpc.client.state import MemoryState, StateStore
 from rpc.errors import CallError, Close, Code, Committed
@@ -34,7 +33,6 @@ from rpc.registry import methods
 
 A = TypeVar("A", bound=Message)
 
-LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed)
 MAX_CALL_SECONDS = 300.0
 INTERNAL_TRIES = 3  # of a call that a server's bug may have failed
 RETRY_FIRST, RETRY_MOST = 0.1, 2.0  # seconds before the next try, beyond what the server named
@@ -56,6 +54,7 @@ class Client:
         self._connection: Connection | None = None
         self._stopped: Stopped | None = None
         self._signed_out = False
+        self._problem = ""  # with the last connection
         self._closing = False
         self._finished = trio.Event()
         self._changed = trio.lowlevel.ParkingLot()  # the connection, the user or `stopped`
@@ -184,7 +183,8 @@ class Client:
         finally:
             self._calls_waiting -= 1
         if not call.sent:
-            raise CallError(Code.UNAVAILABLE, "not connected") from failure
+            why = f": {self._problem}" if self._problem else ""
+            raise CallError(Code.UNAVAILABLE, f"not connected{why}") from failure
         raise CallError(
             Code.DEADLINE_EXCEEDED,
             f"no answer within {seconds:g} seconds",
@@ -322,6 +322,7 @@ class Client:
             if lived >= self.options.stable_after:
                 self._backoff.reset()
             now = trio.current_time()
+            self._problem = ended.reason
             delay = max(self._backoff.next(), self._not_before - now)
             self._feed.disconnected(events.Disconnected(ended.reason, ended.code, delay))
             with trio.move_on_after(delay):

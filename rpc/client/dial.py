@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, connect_websocket_url
+from trio_websocket import HandshakeError, wrap_client_stream
 
-from rpc.client.options import Dial, DialError
+from rpc.client.options import LOST, Dial, DialError
 from rpc.transport import Transport, WebSocketTransport
 from rpc.wire import SUBPROTOCOL
 
@@ -27,25 +27,51 @@ def dial_url(
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError(f"not a ws:// or wss:// URL: {url!r}")
+    host = parts.hostname
+    secure = parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     async def dial(nursery: trio.Nursery) -> Transport:
+        stream: trio.SSLStream[trio.SocketStream] | trio.SocketStream
         try:
-            socket = await connect_websocket_url(
+            if secure:
+                context = ssl_context or ssl.create_default_context()
+                stream = await trio.open_ssl_over_tcp_stream(
+                    host, port, ssl_context=context, https_compatible=True
+                )
+            else:
+                stream = await trio.open_tcp_stream(host, port)
+        except OSError as error:
+            raise DialError(f"{url}: {error}") from error
+        nursery.start_soon(_hold, stream)
+        try:
+            socket = await wrap_client_stream(
                 nursery,
-                url,
-                ssl_context,
+                stream,
+                parts.netloc.rpartition("@")[2],
+                resource,
                 subprotocols=[SUBPROTOCOL],
                 max_message_size=max_message_bytes,
                 receive_buffer_size=RECEIVE_BYTES,
             )
-        except (OSError, HandshakeError, ConnectionClosed, ssl.SSLError) as error:
+        except (*LOST, HandshakeError) as error:
+            await trio.aclose_forcefully(stream)
             raise DialError(f"{url}: {error or type(error).__name__}") from error
         if socket.subprotocol != SUBPROTOCOL:
-            await trio.lowlevel.checkpoint()
+            await trio.aclose_forcefully(stream)
             raise DialError(f"{url}: the server does not speak {SUBPROTOCOL}")
         return WebSocketTransport(socket, nursery.cancel_scope.cancel, peer=parts.netloc)
 
     return dial
+
+
+async def _hold(stream: trio.abc.AsyncResource) -> None:
+    """Closes the stream when the connection's nursery ends, however it ends."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        await trio.aclose_forcefully(stream)
 
 
 def dial_urls(urls: Sequence[str], *, ssl_context: ssl.SSLContext | None = None) -> Dial:

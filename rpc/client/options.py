@@ -10,12 +10,15 @@ from typing import Protocol
 
 import trio
 from google.protobuf.descriptor import ServiceDescriptor
+from trio_websocket import ConnectionClosed
 
 from rpc.client.feed import FeedStatistics
 from rpc.registry import SERVICES
 from rpc.transport import Transport
 
 VERSION = "sunwire-python/0.1.0"
+LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed)
+"""What the tasks of a websocket may raise when its connection breaks."""
 
 
 class DialError(Exception):
