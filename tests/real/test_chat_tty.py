@@ -6,12 +6,10 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pexpect
@@ -27,12 +25,12 @@ pytestmark = pytest.mark.real
 
 
 class Server:
-    """`serve` as a process, on ports of its own."""
+    """`serve` as a process. The system chooses its ports, which it keeps when it comes back."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
         self._log = data / "server.log"
-        self.port, self.media, self.ops = (free_port() for _ in range(3))
+        self.port = self._media = self._ops = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -42,13 +40,26 @@ class Server:
                 [
                     *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
                     *("--listen", f"127.0.0.1:{self.port}"),
-                    *("--media", f"127.0.0.1:{self.media}"),
-                    *("--ops", f"127.0.0.1:{self.ops}"),
+                    *("--media", f"127.0.0.1:{self._media}"),
+                    *("--ops", f"127.0.0.1:{self._ops}"),
                 ],
                 stderr=log,
                 cwd=ROOT,
             )
-        self._wait_for(lambda text: '"event": "serving"' in text, before)
+        process = self._process
+
+        def serving(text: str) -> bool:
+            for line in text.splitlines(keepends=True):
+                if '"serving"' in line and line.endswith("\n"):
+                    where = json.loads(line)
+                    self.port, self._media, self._ops = (
+                        where[name][1] for name in ("websocket", "media", "ops")
+                    )
+                    return True
+            assert process.poll() is None, text
+            return False
+
+        self._wait_for(serving, before)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -63,7 +74,7 @@ class Server:
         def sent(text: str) -> bool:
             nonlocal found
             for line in text.splitlines():
-                if '"sign-in code"' in line and f'"{address}"' in line:
+                if '"sign-in code"' in line and f'"{address}"' in line and line.endswith("}"):
                     found = json.loads(line)["code"]
             return bool(found)
 
@@ -138,13 +149,6 @@ class Person:
         assert "\x1b[?1049l" in self.child.before
         self.child.close()
         assert self.child.exitstatus == 0
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @pytest.fixture
