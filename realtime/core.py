@@ -32,6 +32,7 @@ from store.commit import forget_old_ops
 from store.interface import Store
 from store.log import Batch, Head
 from store.projections.base import Projection, VisibleProjection
+from store.queries.codes import forget_old_codes
 from store.records import SessionRecord
 
 HOUSEKEEPING = 600.0  # seconds
@@ -160,6 +161,7 @@ class Core:
         while True:
             await trio.sleep(HOUSEKEEPING)
             await self.store.write(forget_old_ops, self.clock.now_ms())
+            await self.store.write(forget_old_codes, self.clock.now_ms())
 
     def _add_gauges(self) -> None:
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (

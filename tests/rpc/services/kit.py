@@ -90,6 +90,7 @@ class Person:
             raise CallError(
                 failure.code,
                 failure.message,
+                retry_after_ms=failure.retry_after_ms,
                 committed=failure.committed,
                 details=dict(failure.details),
             )
