@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,18 @@ def test_a_token_needs_the_secret_the_session_and_the_nonce() -> None:
     different = {one.token(8, b"n" * 32), one.token(7, b"m" * 32), other.token(7, b"n" * 32)}
     assert len(different | {token}) == 4
     assert len({tokens.digest(text) for text in different | {token}}) == 4
+
+
+def test_a_token_s_proof_is_bound_to_its_session() -> None:
+    """Else whoever holds one token would only have to write another session's id before it."""
+    proofs = set()
+    for session_id in (7, 8):
+        raw = base64.urlsafe_b64decode(one.token(session_id, b"n" * 32) + "==")
+        session, proof = raw[:2], raw[2:]
+        assert session == b"%d." % session_id
+        assert len(proof) == 32
+        proofs.add(proof)
+    assert len(proofs) == 2
 
 
 def test_the_token_of_the_greatest_session_is_short_enough_for_a_hello() -> None:
