@@ -41,7 +41,7 @@ from rpc.services.notifications import Notifications
 from rpc.services.pages import Pages
 from rpc.services.posts import Posts
 from rpc.services.users import Users
-from rpc.tokens import authenticate_token
+from rpc.tokens import authenticate_token, living_session
 from rpc.views import Views
 from store.blobs import LocalBlobs
 from store.interface import Store
@@ -110,6 +110,7 @@ async def build(parts: Parts) -> Built:
     core.serve(
         Registry([*services, *parts.services]),
         partial(authenticate_token, store, parts.clock),
+        partial(living_session, store, parts.clock),
         VERSION,
     )
     return Built(core, urls)

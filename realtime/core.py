@@ -86,6 +86,7 @@ class Core:
         self,
         registry: Registry,
         authenticate: Callable[[str], Awaitable[SessionRecord]],
+        living: Callable[[int], Awaitable[SessionRecord]],
         version: str,
     ) -> None:
         """Completes the node with its handlers."""
@@ -106,6 +107,7 @@ class Core:
                 catch_up=CatchUp(self.store, self.delivery, self.views, self.renderer, limits),
                 presence=self.presence,
                 authenticate=authenticate,
+                living=living,
                 clock=self.clock,
                 limits=limits,
                 metrics=GatewayMetrics(self.metrics),

@@ -31,6 +31,15 @@ async def authenticate_token(reads: Reads, clock: Clock, token: str) -> SessionR
     return session
 
 
+async def living_session(reads: Reads, clock: Clock, session_id: int) -> SessionRecord:
+    """The session as it is now. Raises `CallError(UNAUTHENTICATED)` when it has ended."""
+    found = await reads.read(sessions.sessions_by_id, (session_id,))
+    session = found.get(session_id)
+    if session is None or not sessions.is_living(session, clock.now_ms()):
+        raise CallError(Code.UNAUTHENTICATED, "this session has ended: sign in again")
+    return session
+
+
 async def _admission(
     tx: Transaction, token_hash: bytes, now_ms: int
 ) -> tuple[SessionRecord, bool] | None:

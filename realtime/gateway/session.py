@@ -51,6 +51,7 @@ class Node:
     catch_up: CatchUp
     presence: PresenceKeeper
     authenticate: Callable[[str], Awaitable[SessionRecord]]
+    living: Callable[[int], Awaitable[SessionRecord]]
     clock: Clock
     limits: GatewayLimits
     metrics: GatewayMetrics
@@ -75,6 +76,8 @@ class Session:
         self._written = trio.Event()
         self._close: tuple[int, str] | None = None
         self._close_after_answer = False
+        self._answers_first = False
+        self._answered = trio.Event()
         self._catching_up = False
         self._expires_ms = 0
         self._checkpoint_at = 0.0
@@ -98,6 +101,8 @@ class Session:
         self._outbox.signal(key, data)
 
     def end(self, reason: str) -> None:
+        # The call that revoked the session may be this connection's own: let it be answered.
+        self._answers_first = True
         self.close(Close.UNAUTHENTICATED, reason)
 
     # The calls' side
@@ -113,7 +118,16 @@ class Session:
         if self.user_id:
             raise CallError(Code.CONFLICT, "this connection is signed in already")
         self.user_id, self.session_id = user_id, session_id
-        await self._attach()
+        try:
+            await self._attach()
+        except CallError as error:
+            self._answers_first = True
+            self.close(Close.UNAUTHENTICATED, error.message)
+            raise
+        except StoreError:
+            self._answers_first = True
+            self.close(Close.OVERLOADED, "the store is not available")
+            raise
         self._outbox.mode = Mode.LIVE
 
     def sign_out(self) -> None:
@@ -129,6 +143,11 @@ class Session:
                 nursery.start_soon(self._write)
                 await self._read_until_closed()
                 self._node.hub.detach(self)
+                if self._answers_first:
+                    with trio.move_on_after(self._node.limits.close_timeout):
+                        while self._calls:
+                            self._answered = trio.Event()
+                            await self._answered.wait()
                 self._outbox.close()
                 with trio.move_on_after(self._node.limits.close_timeout):
                     await self._written.wait()
@@ -218,11 +237,10 @@ class Session:
         if hello.token:
             try:
                 known = await node.authenticate(hello.token)
+                self.user_id, self.session_id = known.user_id, known.id
+                await self._attach()
             except CallError as error:
                 raise ProtocolError(Close.UNAUTHENTICATED, error.message) from error
-            self.user_id, self.session_id = known.user_id, known.id
-            self._expires_ms = known.expires_ms
-            await self._attach()
         self._welcome(hello.cursor)
 
     def _welcome(self, cursor: bytes) -> None:
@@ -254,9 +272,16 @@ class Session:
         self._start_catch_up(start.position)
 
     async def _attach(self) -> None:
+        """Registers for the user's updates. Raises `CallError` when the session has ended."""
         known_at = await self._node.hub.attach(self)
         await self._node.delivery.wait_for(known_at)
+        await self._look_again()
         self._node.presence.changed(self.user_id)
+
+    async def _look_again(self) -> None:
+        """A revocation may have been delivered before the hub knew this session; one that comes
+        after this look finds it there."""
+        self._expires_ms = (await self._node.living(self.session_id)).expires_ms
 
     def _handle(self, frame: ClientFrame) -> None:
         kind = frame.WhichOneof("frame")
@@ -292,13 +317,15 @@ class Session:
     async def _refresh(self, token: str) -> None:
         try:
             known = await self._node.authenticate(token)
-        except (CallError, StoreError):
+            if known.user_id != self.user_id:
+                self.close(Close.UNAUTHENTICATED, "the new token is another user's")
+                return
+            self.session_id = known.id
+            await self._look_again()
+        except CallError:
             self.close(Close.UNAUTHENTICATED, "the new token is not valid")
-            return
-        if known.user_id != self.user_id:
-            self.close(Close.UNAUTHENTICATED, "the new token is another user's")
-            return
-        self.session_id, self._expires_ms = known.id, known.expires_ms
+        except StoreError:
+            self.close(Close.OVERLOADED, "the store is not available")
 
     def _call(self, call: Call) -> None:
         dispatcher = self._node.dispatcher
@@ -326,6 +353,7 @@ class Session:
         finally:
             del self._calls[prepared.id]
         self._outbox.answer(answer)
+        self._answered.set()
         if self._close_after_answer:
             self.close(Close.UNAUTHENTICATED, "signed out")
 
