@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +27,19 @@ STARTUP = 20.0  # seconds
 HANDSHAKE = 1.0
 
 
+def _free_port() -> int:
+    """Below the range from which the system takes the ports of clients: while the server is
+    down, no client may come to have its port, least of all by connecting to itself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
 class ServerProcess:
     """`python -m realtime serve` in a folder of its own; it may be killed and started again,
     on the same ports and data."""
@@ -33,8 +48,9 @@ class ServerProcess:
         self._data = data
         self._nursery = nursery
         self._arguments = arguments
-        self._port = self._ops_port = 0
+        self._port, self._ops_port = _free_port(), _free_port()
         self._stirred = trio.Event()
+        self._ended = False
         self.codes: dict[str, str] = {}
         self.lines: list[dict[str, Any]] = []
         self.process: trio.Process | None = None
@@ -50,6 +66,7 @@ class ServerProcess:
     async def start(self) -> None:
         """Starts it and returns when it listens."""
         self.lines.clear()
+        self._ended = False
         self.process = await trio.lowlevel.open_process(
             [
                 *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
@@ -65,9 +82,9 @@ class ServerProcess:
             while True:
                 for line in self.lines:
                     if line["event"] == "serving":
-                        self._port = line["websocket"][1]
-                        self._ops_port = line["ops"][1]
                         return
+                if self._ended:
+                    raise RuntimeError(f"the server did not start: {self.lines[-5:]}")
                 await self._stirred.wait()
 
     async def _read(self, process: trio.Process) -> None:
@@ -78,8 +95,14 @@ class ServerProcess:
                 *lines, buffer = (buffer + data).split(b"\n")
                 for raw in lines:
                     self._take(raw)
-                stirred, self._stirred = self._stirred, trio.Event()
-                stirred.set()
+                self._stir()
+        if process is self.process:
+            self._ended = True
+            self._stir()
+
+    def _stir(self) -> None:
+        stirred, self._stirred = self._stirred, trio.Event()
+        stirred.set()
 
     def _take(self, raw: bytes) -> None:
         try:
