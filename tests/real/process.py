@@ -50,7 +50,7 @@ class ServerProcess:
         self._arguments = arguments
         self._port, self._ops_port = _free_port(), _free_port()
         self._stirred = trio.Event()
-        self._ended = False
+        self._ended: trio.Process | None = None
         self.codes: dict[str, str] = {}
         self.lines: list[dict[str, Any]] = []
         self.process: trio.Process | None = None
@@ -66,7 +66,6 @@ class ServerProcess:
     async def start(self) -> None:
         """Starts it and returns when it listens."""
         self.lines.clear()
-        self._ended = False
         self.process = await trio.lowlevel.open_process(
             [
                 *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
@@ -83,7 +82,7 @@ class ServerProcess:
                 for line in self.lines:
                     if line["event"] == "serving":
                         return
-                if self._ended:
+                if self._ended is self.process:
                     raise RuntimeError(f"the server did not start: {self.lines[-5:]}")
                 await self._stirred.wait()
 
@@ -96,9 +95,8 @@ class ServerProcess:
                 for raw in lines:
                     self._take(raw)
                 self._stir()
-        if process is self.process:
-            self._ended = True
-            self._stir()
+        self._ended = process
+        self._stir()
 
     def _stir(self) -> None:
         stirred, self._stirred = self._stirred, trio.Event()
