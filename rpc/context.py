@@ -9,8 +9,8 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from rpc.proto import frames_pb2
 from store.changes.base import Change, Op
-from store.interface import Query
 from store.records import MediaRecord
+from store.transaction import Query
 
 P = ParamSpec("P")
 T = TypeVar("T")

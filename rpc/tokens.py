@@ -5,9 +5,9 @@ from __future__ import annotations
 from rpc.context import Clock, Reads
 from rpc.errors import CallError, Code
 from store import tokens
-from store.interface import Transaction
 from store.queries import sessions
 from store.records import SessionRecord
+from store.transaction import Transaction
 
 MAX_TOKEN = 200  # characters; ours have fewer than 80
 

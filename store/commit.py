@@ -11,8 +11,8 @@ import msgspec
 from store.changes.base import Change
 from store.changes.waves import waves
 from store.errors import DomainError, OpKeyReused
-from store.interface import Transaction
 from store.log import Batch, WriteTransaction, read_head
+from store.transaction import Transaction
 
 OP_LIFETIME_MS = 7 * 24 * 3600 * 1000
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from store.interface import Dialect, Row, Transaction, Value
+from store.transaction import Dialect, Row, Transaction, Value
 
 
 class Kind(StrEnum):

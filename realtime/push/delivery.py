@@ -15,12 +15,13 @@ from rpc.proto.frames_pb2 import Checkpoint, RoomGone, RoomJoined, ServerFrame
 from rpc.views import Views
 from rpc.wire import encode_server
 from store.errors import StoreError
-from store.interface import Store, Transaction
+from store.interface import Store
 from store.log import Entry, Head, Kind, StreamKind, read_entries
 from store.queries import chat
 from store.queries.hydrate import hydrate
 from store.queries.resume import stays_of
 from store.records import RoomSummaryRecord
+from store.transaction import Transaction
 
 log = structlog.get_logger("delivery")
 

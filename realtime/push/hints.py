@@ -12,8 +12,9 @@ from realtime.rooms.hub import Hub
 from realtime.rooms.signals import LiveSignals
 from rpc.proto.frames_pb2 import HomeChanged, PostCounts, Signal
 from store.errors import StoreError
-from store.interface import Store, Transaction
+from store.interface import Store
 from store.projections.base import CountsHint, HomeHint
+from store.transaction import Transaction
 
 log = structlog.get_logger("hints")
 

@@ -30,7 +30,6 @@ from store.changes.sessions import (
     SignInWithCode,
     SignInWithPassword,
 )
-from store.interface import Transaction
 from store.queries import codes
 from store.queries.codes import Verdict
 from store.queries.ops import is_repeat
@@ -42,6 +41,7 @@ from store.queries.users import (
     users_by_id,
 )
 from store.records import SessionRecord, UserRecord
+from store.transaction import Transaction
 
 NONCE_BYTES = 32
 

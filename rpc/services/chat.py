@@ -11,10 +11,10 @@ from rpc.views import Views
 from store import rules
 from store.changes.messages import DeleteMessage, EditMessage, HideMessage, MovePointer, SendMessage
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember, UpdateRoom
-from store.interface import Transaction
 from store.queries import chat, presence
 from store.queries.users import users_by_id
 from store.records import MemberRecord, MessageRecord, RoomSummaryRecord, UserRecord
+from store.transaction import Transaction
 
 ACTIVITY_TTL_MS = 6000
 

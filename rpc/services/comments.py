@@ -8,9 +8,9 @@ from rpc.proto import comments_pb2, models_pb2
 from rpc.proto.stubs import CommentsService
 from rpc.views import Views
 from store.changes.comments import AddComment, DeleteComment, EditComment
-from store.interface import Transaction
 from store.queries import comments, posts
 from store.records import CommentRecord
+from store.transaction import Transaction
 
 
 class Comments(CommentsService):

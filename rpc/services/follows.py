@@ -9,10 +9,10 @@ from rpc.proto.stubs import FollowsService
 from rpc.views import Views
 from store.changes.follows import SetFollow
 from store.errors import NotFound
-from store.interface import Transaction
 from store.queries import follows
 from store.queries.users import users_by_id
 from store.records import UserRecord
+from store.transaction import Transaction
 
 
 class Follows(FollowsService):

@@ -8,9 +8,9 @@ from rpc.proto import frames_pb2, likes_pb2
 from rpc.proto.stubs import LikesService
 from rpc.views import Views
 from store.changes.likes import SetLike
-from store.interface import Transaction
 from store.queries import likes, posts
 from store.records import UserRecord
+from store.transaction import Transaction
 
 
 class Likes(LikesService):

@@ -8,9 +8,9 @@ from rpc.proto import frames_pb2, notifications_pb2
 from rpc.proto.stubs import NotificationsService
 from rpc.views import Views
 from store.changes.notifications import MarkSeen
-from store.interface import Transaction
 from store.queries import notifications
 from store.records import NotificationRecord
+from store.transaction import Transaction
 
 
 class Notifications(NotificationsService):

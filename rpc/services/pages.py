@@ -8,10 +8,10 @@ from rpc.proto import pages_pb2
 from rpc.proto.stubs import PagesService
 from rpc.views import Views
 from store.errors import NotFound
-from store.interface import Transaction
 from store.queries import pages
 from store.queries.users import users_by_id
 from store.records import PostRecord
+from store.transaction import Transaction
 
 
 class Pages(PagesService):

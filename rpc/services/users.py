@@ -9,9 +9,9 @@ from rpc.proto.stubs import UsersService
 from rpc.views import Views
 from store import rules
 from store.changes.accounts import UpdateProfile
-from store.interface import Transaction
 from store.queries.users import profile, user_id_by_username, users_by_id
 from store.records import ProfileRecord
+from store.transaction import Transaction
 
 
 class Users(UsersService):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from store import rules
 from store.errors import NotFound
-from store.interface import Transaction
 from store.queries.media import media_by_id
 from store.records import Purpose
+from store.transaction import Transaction
 
 
 async def check_avatar(tx: Transaction, user_id: int, media_id: str) -> None:

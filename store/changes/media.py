@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from store.changes.base import Key, SingleChange
 from store.errors import Conflict, Invalid, NotFound
-from store.interface import Value
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.media import COLUMNS, media_by_id, media_of_owner_by_hash
 from store.records import MediaRecord, Purpose
+from store.transaction import Value
 
 
 class ReserveMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):

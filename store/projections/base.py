@@ -9,8 +9,8 @@ from typing import ClassVar
 import msgspec
 
 from store.changes.base import Key, SingleChange
-from store.interface import Transaction
 from store.log import Entry, Kind, WriteTransaction, read_entries, read_head
+from store.transaction import Transaction
 
 
 class Hint(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from store.interface import Transaction
 from store.log import Entry, Kind
 from store.projections.base import CountsHint, Hint, Projection
 from store.queries.posts import heads
+from store.transaction import Transaction
 
 LIKES, COMMENTS = range(2)
 POSTS, FOLLOWERS, FOLLOWINGS = range(3)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from store.interface import Transaction
 from store.log import Entry, Kind
 from store.projections.base import Hint, HomeHint, Projection
 from store.queries.follows import followed_since
 from store.queries.posts import heads
+from store.transaction import Transaction
 
 BACKFILL = 100
 """How many of somebody's latest posts a new follower finds in his timeline."""

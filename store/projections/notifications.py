@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from store.interface import Transaction, Value
 from store.log import Entry, Kind, Stream, WriteTransaction
 from store.projections.base import Hint, VisibleProjection
 from store.queries.comments import comments_by_id
@@ -13,6 +12,7 @@ from store.queries.follows import followed_since
 from store.queries.likes import liked_since
 from store.queries.posts import PostHead, heads
 from store.records import CommentRecord, NotificationKind, RemovedRecord
+from store.transaction import Transaction, Value
 
 STREAMS_AT_ONCE = 500
 

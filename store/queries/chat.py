@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Row, Transaction
 from store.queries.media import media_by_id, split_ids
 from store.queries.users import users_by_id
 from store.records import (
@@ -16,6 +15,7 @@ from store.records import (
     RoomRecord,
     RoomSummaryRecord,
 )
+from store.transaction import Row, Transaction
 
 FIRST_MEMBERS = 10  # how many members a summary carries
 

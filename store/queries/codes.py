@@ -11,8 +11,8 @@ from enum import Enum, auto
 
 from store.changes.base import Op
 from store.errors import TooMany
-from store.interface import Transaction
 from store.queries.ops import is_repeat
+from store.transaction import Transaction
 
 CODE_DIGITS = 6
 LIFETIME_MS = 10 * 60 * 1000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Row, Transaction
 from store.log import Entry
 from store.queries.paging import below, cut
 from store.queries.users import users_by_id
 from store.records import CommentRecord
+from store.transaction import Row, Transaction
 
 COMMENT = "id, post_id, author_id, text, reply_to, created_ms, edited_ms, deleted, changed"
 

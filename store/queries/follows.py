@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Transaction
 from store.log import Entry, Kind
 from store.queries.paging import users_page
 from store.records import FollowRecord, UserRecord
+from store.transaction import Transaction
 
 
 async def followed_since(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from store.interface import Transaction
 from store.log import Entry, Kind
 from store.queries import chat
 from store.queries.comments import load_comments
@@ -16,6 +15,7 @@ from store.queries.posts import load_posts
 from store.queries.sessions import load_sessions
 from store.queries.users import load_profiles
 from store.records import HiddenRecord
+from store.transaction import Transaction
 
 Loader = Callable[[Transaction, Sequence[Entry]], Awaitable[None]]
 """Sets `record` of each entry; leaves None where the row is gone."""

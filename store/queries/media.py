@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from store.interface import Row, Transaction
 from store.records import MediaRecord, Purpose
+from store.transaction import Row, Transaction
 
 COLUMNS = (
     "id, owner_id, purpose, state, blob_hash, size, mime, width, height, color, name, "

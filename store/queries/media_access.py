@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from store import rules
-from store.interface import Transaction
 from store.queries.chat import VISIBLE
 from store.queries.media import media_by_id
 from store.records import MediaRecord
+from store.transaction import Transaction
 
 
 async def viewable_media(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Row, Transaction
 from store.log import Entry
 from store.queries.comments import comments_by_id
 from store.queries.media import media_by_id
@@ -12,6 +11,7 @@ from store.queries.paging import below, cut
 from store.queries.posts import heads
 from store.queries.users import users_by_id
 from store.records import NotificationKind, NotificationRecord, RemovedRecord, SeenRecord
+from store.transaction import Row, Transaction
 
 NOTIFICATION = "id, user_id, kind, actor_id, post_id, comment_id, created_ms, changed"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.changes.base import Op
-from store.interface import Transaction
+from store.transaction import Transaction
 
 
 async def is_repeat(tx: Transaction, op: Op) -> bool:

@@ -3,10 +3,10 @@ more)."""
 
 from __future__ import annotations
 
-from store.interface import Transaction
 from store.queries.paging import below, cut
 from store.queries.posts import posts_by_id
 from store.records import PostRecord
+from store.transaction import Transaction
 
 
 async def home(

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.interface import Row, Transaction
 from store.queries.users import users_by_id
 from store.records import UserRecord
+from store.transaction import Row, Transaction
 
 _ABOVE_ALL = (1 << 63) - 1
 

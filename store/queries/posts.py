@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from store import rules
-from store.interface import Transaction
 from store.log import Entry
 from store.queries.likes import liked_since
 from store.queries.media import media_by_id, split_ids
 from store.queries.users import users_by_id
 from store.records import PostRecord
+from store.transaction import Transaction
 
 POST = "id, author_id, text, media, created_ms, edited_ms, deleted, changed"
 

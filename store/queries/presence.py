@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.interface import Transaction
+from store.transaction import Transaction
 
 
 async def last_seen_of_peers(

@@ -6,11 +6,11 @@ from enum import Enum, auto
 
 import msgspec
 
-from store.interface import Transaction
 from store.log import ENTRY_COLUMNS, Entry, Kind, StreamKind, entry_of
 from store.queries import chat
 from store.queries.hydrate import hydrate
 from store.records import RoomSummaryRecord
+from store.transaction import Transaction
 
 
 class Shown(Enum):

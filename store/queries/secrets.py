@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from store.interface import Transaction
+from store.transaction import Transaction
 
 
 async def load_or_create_secret(tx: Transaction, name: str, size: int) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Row, Transaction
 from store.log import Entry
 from store.records import SessionRecord
+from store.transaction import Row, Transaction
 
 TOUCH_EVERY_MS = 60 * 1000
 

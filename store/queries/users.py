@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from store.interface import Transaction
 from store.log import Entry
 from store.queries.media import media_by_id
 from store.records import ProfileRecord, UserRecord
+from store.transaction import Transaction
 
 
 async def users_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, UserRecord]:

@@ -14,10 +14,10 @@ from store import migrations
 from store.changes.base import Change
 from store.commit import commit_batch
 from store.errors import Unavailable
-from store.interface import Query, Transaction
 from store.log import Batch
 from store.sqlite.threads import InlineRunner, Runner, ThreadRunner
 from store.sqlite.transaction import WORDS, SqliteTransaction, drive
+from store.transaction import Query, Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")

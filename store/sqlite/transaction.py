@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from store.interface import Row, Value
+from store.transaction import Row, Value
 
 T = TypeVar("T")
 

@@ -26,10 +26,10 @@ from media.workers import ImageWorkers
 from realtime.events.batcher import Batcher
 from store.blobs import BlobStore, MemoryBlobs
 from store.changes.media import ReserveMedia
-from store.interface import Transaction
 from store.queries.media import media_by_id
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
+from store.transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,7 +14,6 @@ from store.changes.likes import SetLike
 from store.changes.media import ReserveMedia, StoreMedia
 from store.changes.posts import CreatePost
 from store.errors import DomainError
-from store.interface import Dialect, Row, Transaction, Value
 from store.log import Batch, Entry, read_entries, read_head
 from store.projections.base import Consume, Consumed, CountsHint, HomeHint, consume
 from store.projections.counters import CountersProjection
@@ -30,6 +29,7 @@ from store.records import (
     Purpose,
 )
 from store.sqlite import SqliteStore
+from store.transaction import Dialect, Row, Transaction, Value
 
 R = TypeVar("R")
 

@@ -13,11 +13,11 @@ from store.changes.posts import DeletePost
 from store.changes.waves import waves
 from store.commit import commit_batch
 from store.errors import NotFound
-from store.interface import Transaction
 from store.log import Kind, Stream
 from store.queries.hydrate import hydrate
 from store.queries.likes import likers
 from store.records import LikeRecord
+from store.transaction import Transaction
 from tests.store.social import ANN, BEN, CAT, DAN, open_social, statements
 
 

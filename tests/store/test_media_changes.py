@@ -12,13 +12,13 @@ from store.changes.media import ReserveMedia, StoreMedia
 from store.changes.messages import DeleteMessage, HideMessage, SendMessage
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember
 from store.errors import Conflict, DomainError, Invalid, NotFound, OpKeyReused
-from store.interface import Transaction
 from store.log import Batch, Kind, Stream, read_entries
 from store.queries.hydrate import hydrate
 from store.queries.media import media_by_id
 from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
+from store.transaction import Transaction
 
 OWNER, FRIEND, OTHER, STRANGER = 1, 2, 3, 4
 BYTES = b"the bytes of a photograph"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from store.interface import Row, Transaction, Value
 from store.projections import notifications as projection
 from store.queries import comments, follows, likes, notifications, pages, posts
+from store.transaction import Row, Transaction, Value
 from tests.store.social import ANN, BEN, CAT, CountingTransaction, Social, open_social
 
 PAIRS = [(1, 2), (3, 4), (5, 6)]

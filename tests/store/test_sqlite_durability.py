@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store.interface import Transaction
 from store.sqlite import SqliteStore
+from store.transaction import Transaction
 
 
 async def _pragmas(tx: Transaction) -> tuple[str, int]:

@@ -1,0 +1,64 @@
+"""What a query or a change runs in.
+
+Queries and changes are coroutine functions over a `Transaction`. They await nothing but the
+transaction's own methods, so that a backend may drive them as it likes: SQLite runs one from
+start to end inside its thread, with one hand-over however many statements it has; a network
+backend runs it on its connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Value = int | float | str | bytes | None
+Row = tuple[Any, ...]
+
+
+class Dialect(Protocol):
+    """The few places where the backends' SQL differs. Placeholders are `?` everywhere."""
+
+    def in_list(self, count: int) -> str:
+        """`(?, ?, …)` for `x IN …`."""
+        ...
+
+    def in_pairs(self, count: int) -> str:
+        """For `(x, y) IN …`, with the parameters flat: x1, y1, x2, y2…"""
+        ...
+
+    def upsert(self, table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+        """Insert `key + columns`; where the key exists, set the columns."""
+        ...
+
+    def insert_new(self, table: str, columns: Sequence[str]) -> str:
+        """Insert; rows whose key exists already are left as they are."""
+        ...
+
+    def for_update(self) -> str:
+        """The suffix that locks the rows a SELECT reads; empty where the writer is alone."""
+        ...
+
+
+class Transaction(Protocol):
+    """One transaction or, for reads, one snapshot: every statement sees the same state."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a query."""
+        ...
+
+    async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
+        """Runs a statement and returns how many rows it changed."""
+        ...
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Runs one statement for many rows, in as few round trips as the backend can."""
+        ...
+
+
+Query = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
