@@ -9,6 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.closing import close_all
+
 
 @pytest.fixture
 def autojump_clock() -> trio.testing.MockClock:
@@ -25,7 +27,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     clock: Any = pyfuncitem.funcargs.get("autojump_clock")
 
     async def main() -> None:
-        await pyfuncitem.obj(**arguments)
+        try:
+            await pyfuncitem.obj(**arguments)
+        finally:
+            await close_all()
 
     trio.run(main, clock=clock, strict_exception_groups=True)
     return True

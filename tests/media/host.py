@@ -30,6 +30,7 @@ from store.queries.media import media_by_id
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
 from store.transaction import Transaction
+from tests.closing import until_the_end
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -142,7 +143,7 @@ class Reply:
 async def open_host(
     folder: Path, *, blobs: BlobStore | None = None, real_workers: bool = False, **settings: Any
 ) -> AsyncIterator[Host]:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     await store.write(_add_users)
     clock = Clock()

@@ -21,6 +21,7 @@ from store.changes.base import Op
 from store.changes.media import StoreMedia
 from store.errors import Invalid
 from store.sqlite import SqliteStore
+from tests.closing import until_the_end
 
 NOW = 1_700_000_000_000
 SETTINGS = TicketSettings(presets=PRESET_NAMES, largest=LARGEST, max_bytes=1000)
@@ -86,7 +87,7 @@ class World:
 
 
 async def open_world(nursery: trio.Nursery) -> World:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     batcher = Batcher(store, FixedClock(), lambda batch: None)
     nursery.start_soon(batcher.run)

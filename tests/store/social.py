@@ -30,6 +30,7 @@ from store.records import (
 )
 from store.sqlite import SqliteStore
 from store.transaction import Dialect, Row, Transaction, Value
+from tests.closing import until_the_end
 
 R = TypeVar("R")
 
@@ -152,7 +153,7 @@ async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:
 
 
 async def open_social(users: Iterable[int] = USERS) -> Social:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     # Ids of rows are positions, and so are the users': the log begins behind them.
     await store.write(_add_users, users)

@@ -29,6 +29,7 @@ from store.queries.secrets import load_or_create_secret
 from store.queries.users import profile
 from store.records import SessionRecord
 from store.sqlite import SqliteStore
+from tests.closing import until_the_end
 from tests.store.social import NOBODY, Social
 
 KEY, NONCE = b"secret-key" * 3, b"nonce" * 6
@@ -36,7 +37,7 @@ ADDRESS = "ann@example.org"
 
 
 async def opened() -> Social:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     return Social(store)
 

@@ -9,6 +9,7 @@ from store.errors import TooMany
 from store.queries import codes
 from store.queries.codes import Verdict
 from store.sqlite import SqliteStore
+from tests.closing import until_the_end
 from tests.store.social import START_MS, Social
 
 ADDRESS = "ann@example.org"
@@ -18,7 +19,7 @@ DAY = 24 * 3600 * 1000
 
 
 async def opened() -> Social:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     return Social(store)
 

@@ -19,6 +19,7 @@ from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
 from store.transaction import Transaction
+from tests.closing import until_the_end
 
 OWNER, FRIEND, OTHER, STRANGER = 1, 2, 3, 4
 BYTES = b"the bytes of a photograph"
@@ -30,7 +31,7 @@ def media_id(number: int) -> str:
 
 
 async def open_store() -> SqliteStore:
-    store = SqliteStore.in_memory()
+    store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
     await store.write(_add_users)
     return store
