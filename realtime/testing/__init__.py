@@ -12,10 +12,22 @@
 
 The store is in memory and runs inline, the sockets are memory streams, and the wall clock is
 Trio's: under `trio.testing.MockClock(autojump_threshold=0)` nothing waits for real time.
+docs/harness.md describes every word.
 """
 
 from realtime.testing.client import Closed, TestClient, new_key
+from realtime.testing.line import Line
 from realtime.testing.server import TestServer, open_test_server
-from realtime.testing.streams import FaultyStream
+from realtime.testing.streams import FaultyStream, MemorySocket, socket_pair
 
-__all__ = ["Closed", "FaultyStream", "TestClient", "TestServer", "new_key", "open_test_server"]
+__all__ = [
+    "Closed",
+    "FaultyStream",
+    "Line",
+    "MemorySocket",
+    "TestClient",
+    "TestServer",
+    "new_key",
+    "open_test_server",
+    "socket_pair",
+]

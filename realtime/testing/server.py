@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-import trio.testing
 
 from realtime.app import Parts, build
 from realtime.clock import TrioClock
 from realtime.core import Core, CoreLimits
 from realtime.testing.client import TestClient
 from realtime.testing.dial import open_transport
-from realtime.testing.streams import FaultyStream
+from realtime.testing.line import Line
+from realtime.testing.streams import FaultyStream, MemorySocket, socket_pair
 from rpc.registry import SERVICES, Method, methods
 from rpc.transport import Transport
 from store.interface import Store
@@ -96,9 +96,13 @@ class TestServer:
         """Returns when every consumer and the delivery have taken in what was committed."""
         await self.core.settled()
 
-    def stream(self) -> trio.StapledStream[Any, Any]:
+    def line(self) -> Line:
+        """A line for `rpc.client.open_client(line.dial, …)`, which may be cut and held down."""
+        return Line(self.stream)
+
+    def stream(self) -> MemorySocket:
         """A raw client's end of a new connection: the server has accepted the other."""
-        ours, theirs = trio.testing.memory_stream_pair()
+        ours, theirs = socket_pair()
         self._nursery.start_soon(self.core.gateway.handle, theirs)
         return ours
 
@@ -117,7 +121,10 @@ async def open_test_server(
     patience: float = 30.0,
 ) -> AsyncIterator[TestServer]:
     """Runs a whole server. `services` are served beside Sunwire's own, or instead of those
-    with the same descriptor; `patience` is how long an expectation waits (seconds)."""
+    with the same descriptor; `patience` is how long an expectation waits (seconds).
+
+    What the block raises comes out as itself, not within groups: a failed assertion reads well.
+    """
     own = store or SqliteStore.in_memory()
     sender = RememberingSender()
     core, _ = await build(
@@ -131,8 +138,14 @@ async def open_test_server(
         )
     )
     descriptors: Iterable[Any] = {*SERVICES, *(s.DESCRIPTOR for s in services)}  # type: ignore[attr-defined]
+    failure: Exception | None = None
     async with core.running(grace=1.0), trio.open_nursery() as nursery:
-        yield TestServer(core, sender, methods(descriptors), nursery, patience)
+        try:
+            yield TestServer(core, sender, methods(descriptors), nursery, patience)
+        except Exception as error:  # raised below, outside the nurseries
+            failure = error
         nursery.cancel_scope.cancel()
     if store is None:
         await own.aclose()
+    if failure is not None:
+        raise failure

@@ -44,7 +44,7 @@ def dial_url(
                 stream = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise DialError(f"{url}: {error}") from error
-        nursery.start_soon(_hold, stream)
+        nursery.start_soon(hold_open, stream)
         try:
             socket = await wrap_client_stream(
                 nursery,
@@ -66,7 +66,7 @@ def dial_url(
     return dial
 
 
-async def _hold(stream: trio.abc.AsyncResource) -> None:
+async def hold_open(stream: trio.abc.AsyncResource) -> None:
     """Closes the stream when the connection's nursery ends, however it ends."""
     try:
         await trio.sleep_forever()

@@ -150,7 +150,7 @@ async def test_a_reader_that_stalls_lags_and_catches_up(
         sent = []
         for number in range(60):
             message = await ann.call(
-                "Chat.SendMessage", room_id=room, client_id=new_key(), text=f"{number} " * 50
+                "Chat.SendMessage", room_id=room, client_id=new_key(), text=f"{number} " * 1000
             )
             sent.append(message.id)
         bob.stream.resume()
@@ -158,6 +158,8 @@ async def test_a_reader_that_stalls_lags_and_catches_up(
             await bob.expect_update("message")
         got = list(dict.fromkeys(u.message.id for u in bob.updates if u.message.id))
         assert got == sent
+        await bob.expect("lagging")
+        await bob.expect("caught_up")
 
 
 async def test_a_socket_that_never_drains_is_closed(
@@ -165,17 +167,15 @@ async def test_a_socket_that_never_drains_is_closed(
 ) -> None:
     async with open_test_server() as server:
         ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
-        session = next(iter(server.core.hub.sessions_of(bob.user_id)))
-        ours = session._transport._socket._stream  # type: ignore[attr-defined]
-        blocked = trio.Event()
-
-        async def never(_: bytes) -> None:
-            await blocked.wait()
-
-        ours.send_all = never
-        await ann.call("Chat.OpenDirect", user_id=bob.user_id)
+        room = (await ann.call("Chat.OpenDirect", user_id=bob.user_id)).room.id
+        bob.stream.stall()
+        for _ in range(30):
+            await ann.call("Chat.SendMessage", room_id=room, client_id=new_key(), text="x" * 4000)
+        assert server.core.hub.sessions_of(bob.user_id)
         await trio.sleep(GatewayLimits().send_timeout + 5)
         assert not server.core.hub.sessions_of(bob.user_id)
+        closed = server.core.metrics.get_sample_value("sunwire_closed_total", {"code": "4001"})
+        assert closed == 1
         await still_fine(server, ann)
 
 

@@ -11,11 +11,11 @@ import trio
 import trio.testing
 
 from realtime.terminal.app import ChatApp
-from realtime.testing.server import TestServer, open_test_server
+from realtime.testing import Line, TestServer, open_test_server
 from rpc.client import Client, ClientOptions, open_client
 from rpc.proto import posts_pb2
 from rpc.proto.stubs import PostsClient
-from tests.rpc.client.test_against_server import Line, sign_up
+from tests.rpc.client.test_against_server import sign_up
 
 COLUMNS, ROWS = 90, 24
 
@@ -82,7 +82,7 @@ class Seat:
 
 @asynccontextmanager
 async def seat(server: TestServer, name: str) -> AsyncIterator[Seat]:
-    line = Line(server)
+    line = server.line()
     async with open_client(line.dial, options=ClientOptions(random=Random(3))) as client:
         await sign_up(server, client, name)
         one = Seat(name, line, client)
@@ -262,7 +262,7 @@ async def test_text_of_others_cannot_command_the_terminal(
 
 async def test_ctrl_d_leaves(autojump_clock: trio.testing.MockClock) -> None:
     async with open_test_server() as server:
-        line = Line(server)
+        line = server.line()
         terminal = MemoryTerminal()
         async with open_client(line.dial) as client, trio.open_nursery() as nursery:
             await sign_up(server, client, "ada")

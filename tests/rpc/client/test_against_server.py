@@ -7,44 +7,13 @@ from random import Random
 
 import trio
 import trio.testing
-from trio_websocket import wrap_client_stream
 
 from realtime.testing.server import TestServer, open_test_server
-from realtime.testing.streams import FaultyStream
-from rpc.client import Client, ClientOptions, DialError, open_client
+from rpc.client import Client, ClientOptions, open_client
 from rpc.client.events import CaughtUp, Connected, UpdateReceived
 from rpc.proto import auth_pb2, chat_pb2
 from rpc.proto.stubs import AuthClient, ChatClient
-from rpc.transport import Transport, WebSocketTransport
-from rpc.wire import SUBPROTOCOL
 from tests.rpc.client.fakes import Inbox
-
-
-class Line:
-    """Dials the server; `cut` breaks the present connection, and `down` forbids another."""
-
-    def __init__(self, server: TestServer) -> None:
-        self._server = server
-        self.streams: list[FaultyStream] = []
-        self.down = False
-
-    async def dial(self, nursery: trio.Nursery) -> Transport:
-        if self.down:
-            await trio.lowlevel.checkpoint()
-            raise DialError("the line is down")
-        stream = FaultyStream(self._server.stream())
-        self.streams.append(stream)
-        socket = await wrap_client_stream(
-            nursery,
-            stream,  # type: ignore[arg-type]  # any stream will do
-            "test",
-            "/",
-            subprotocols=[SUBPROTOCOL],
-        )
-        return WebSocketTransport(socket, nursery.cancel_scope.cancel)
-
-    async def cut(self) -> None:
-        await trio.aclose_forcefully(self.streams[-1])
 
 
 async def sign_up(server: TestServer, client: Client, name: str) -> None:
@@ -64,7 +33,7 @@ async def test_a_conversation_over_a_line_that_breaks_loses_and_doubles_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_test_server() as server, trio.open_nursery() as nursery:
-        line_a, line_b = Line(server), Line(server)
+        line_a, line_b = server.line(), server.line()
         options = ClientOptions(random=Random(5))
         async with (
             open_client(line_a.dial, options=options) as ada,
