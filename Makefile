@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check proto chaos lock clean
+.PHONY: serve test check proto chaos bench lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +28,7 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests
+	$(BIN)/mypy tests bench
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m rpc.codegen --check
 
@@ -37,6 +37,9 @@ proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 
 chaos: $(VENV)/.dev  ## 200 seeded kill -9 rounds against the real process
 	$(BIN)/python -m tests.chaos --rounds 200 $(ARGS)
+
+bench: $(VENV)/.dev  ## measures this machine and writes bench/figures.md
+	$(BIN)/python bench/figures.py $(ARGS)
 
 lock:  ## resolve the requirements again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
