@@ -45,13 +45,15 @@ def decode_client(data: bytes) -> list[ClientFrame]:
     """The frames of a client's message. An unknown field is ignored; a frame of a kind this
     server does not know, or none at all, is a `ProtocolError`."""
     try:
-        frames = list(ClientBatch.FromString(data).frames)
+        batch = ClientBatch.FromString(data)
     except DecodeError as error:
         raise ProtocolError(Close.BAD_FRAME, "not a batch of frames") from error
+    # Counted before they are looked at: a message has room for a hundred thousand empty ones.
+    if len(batch.frames) > MAX_FRAMES:
+        raise ProtocolError(Close.BAD_FRAME, f"more than {MAX_FRAMES} frames in a batch")
+    frames = list(batch.frames)
     if not frames:
         raise ProtocolError(Close.BAD_FRAME, "an empty batch")
-    if len(frames) > MAX_FRAMES:
-        raise ProtocolError(Close.BAD_FRAME, f"more than {MAX_FRAMES} frames in a batch")
     for frame in frames:
         if frame.WhichOneof("frame") is None:
             raise ProtocolError(Close.BAD_FRAME, "a frame of no known kind")
