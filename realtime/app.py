@@ -105,7 +105,7 @@ async def build(parts: Parts) -> Built:
         Notifications(views),
         Media(views, urls, parts.tickets),
     ]
-    replaced = {service.DESCRIPTOR for service in parts.services}  # type: ignore[attr-defined]
+    replaced = {getattr(service, "DESCRIPTOR", None) for service in parts.services}
     services = [s for s in own if s.DESCRIPTOR not in replaced]  # type: ignore[attr-defined]
     core.serve(
         Registry([*services, *parts.services]),

@@ -123,11 +123,18 @@ class Registry:
 def _problem(handler: Any, method: Method) -> str:
     if handler is None:
         return "no handler"
+    if not callable(handler):
+        return f"{handler!r} is not a handler"
     if getattr(handler, "__isabstractmethod__", False):
         return "the handler is abstract"
     if inspect.iscoroutinefunction(handler) == method.policy.inline:
         return "an inline handler must not be async" if method.policy.inline else "not async"
-    hints = typing.get_type_hints(handler)
+    if not _is_called_as_they_are(handler):
+        return f"takes {inspect.signature(handler)} instead of (ctx, request)"
+    try:
+        hints = typing.get_type_hints(handler)
+    except (NameError, TypeError) as error:
+        return f"its annotations cannot be read: {error}"
     expected: dict[str, type] = {
         "ctx": CallContext,
         "request": method.request,
@@ -137,3 +144,13 @@ def _problem(handler: Any, method: Method) -> str:
         if hints.get(name) is not wanted:
             return f"{name} is {hints.get(name)!r} instead of {wanted.__name__}"
     return ""
+
+
+def _is_called_as_they_are(handler: Callable[..., Any]) -> bool:
+    """Whether `handler(ctx, request)` gives each what is annotated under its name."""
+    signature = inspect.signature(handler)
+    try:
+        bound = signature.bind("ctx", "request")
+    except TypeError:
+        return False
+    return bound.arguments == {"ctx": "ctx", "request": "request"}
