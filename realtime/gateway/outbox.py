@@ -27,7 +27,7 @@ class Outbox:
     reading on from a client that does not drain. Durable updates are queued up to the high
     mark; past it they are dropped, `Lagging` is sent once, and the session catches up from
     `missed_from`. Signals wait in a small table by key, where a later one replaces an
-    earlier; when it is full they are dropped.
+    earlier; when it is full they are dropped. Those without a key queue up to the high mark.
     """
 
     def __init__(self, limits: GatewayLimits) -> None:
@@ -77,7 +77,10 @@ class Outbox:
     def signal(self, key: tuple[object, ...], data: bytes) -> None:
         if self.mode is not Mode.LIVE or self.closed:
             return
-        if key in self._signals or len(self._signals) < self._limits.max_signals:
+        if not key:
+            if self.size + len(data) <= self._limits.outbox_high:
+                self._put(data)
+        elif key in self._signals or len(self._signals) < self._limits.max_signals:
             self._signals[key] = data
             self._wake.set()
 

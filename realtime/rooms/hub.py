@@ -31,7 +31,8 @@ class Receiver(Protocol):
         ...
 
     def signal(self, key: tuple[object, ...], data: bytes) -> None:
-        """An ephemeral signal; replaces one with the same key that still waits."""
+        """An ephemeral signal; replaces one with the same key that still waits, unless the key
+        is empty. May be dropped."""
         ...
 
     def end(self, reason: str) -> None:

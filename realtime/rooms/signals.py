@@ -39,8 +39,10 @@ class LiveSignals:
 
 
 def key_of(signal: Signal) -> tuple[object, ...]:
-    """Signals with the same key replace each other."""
+    """Signals with the same key replace each other; those with an empty one never do."""
     kind = signal.WhichOneof("body")
+    if kind == "broadcast":
+        return ()
     if kind == "typing":
         return (kind, signal.typing.room_id, signal.typing.user_id)
     if kind == "presence":

@@ -346,18 +346,20 @@ class NotificationsSeen(_message.Message):
     def __init__(self, up_to_id: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Signal(_message.Message):
-    __slots__ = ("typing", "presence", "post_counts", "home_changed", "upload_progress")
+    __slots__ = ("typing", "presence", "post_counts", "home_changed", "upload_progress", "broadcast")
     TYPING_FIELD_NUMBER: _ClassVar[int]
     PRESENCE_FIELD_NUMBER: _ClassVar[int]
     POST_COUNTS_FIELD_NUMBER: _ClassVar[int]
     HOME_CHANGED_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    BROADCAST_FIELD_NUMBER: _ClassVar[int]
     typing: Typing
     presence: Presence
     post_counts: PostCounts
     home_changed: HomeChanged
     upload_progress: UploadProgress
-    def __init__(self, typing: _Optional[_Union[Typing, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., post_counts: _Optional[_Union[PostCounts, _Mapping]] = ..., home_changed: _Optional[_Union[HomeChanged, _Mapping]] = ..., upload_progress: _Optional[_Union[UploadProgress, _Mapping]] = ...) -> None: ...
+    broadcast: Broadcast
+    def __init__(self, typing: _Optional[_Union[Typing, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., post_counts: _Optional[_Union[PostCounts, _Mapping]] = ..., home_changed: _Optional[_Union[HomeChanged, _Mapping]] = ..., upload_progress: _Optional[_Union[UploadProgress, _Mapping]] = ..., broadcast: _Optional[_Union[Broadcast, _Mapping]] = ...) -> None: ...
 
 class Typing(_message.Message):
     __slots__ = ("room_id", "user_id", "activity", "ttl_ms")
@@ -408,6 +410,16 @@ class UploadProgress(_message.Message):
     received: int
     total: int
     def __init__(self, media_id: _Optional[str] = ..., received: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class Broadcast(_message.Message):
+    __slots__ = ("room_id", "user_id", "payload")
+    ROOM_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    room_id: int
+    user_id: int
+    payload: bytes
+    def __init__(self, room_id: _Optional[int] = ..., user_id: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
     __slots__ = ("cursor",)
