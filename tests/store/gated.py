@@ -1,0 +1,91 @@
+"""A store in memory that waits and fails when a test says so."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import trio
+
+from store.changes.base import Change
+from store.log import Batch
+from store.sqlite import SqliteStore
+from store.transaction import Query
+from tests.closing import until_the_end
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Call = Literal["read", "write", "commit", "committed"]
+"""Where a call is held up or fails; `committed` is after a commit, before its answer."""
+
+
+class GatedStore:
+    """A `Store`. `hold` stops calls of a kind until `release`; `fail` makes the next ones
+    raise, before they touch anything (after it, for `committed`)."""
+
+    def __init__(self, inner: SqliteStore) -> None:
+        self.inner = inner
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.batches: list[list[Change[Any]]] = []  # of every commit, failed ones too
+        self._gates: dict[str, trio.Event] = {}
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._held: dict[str, int] = defaultdict(int)
+        self._failures: dict[str, deque[Exception]] = defaultdict(deque)
+
+    def hold(self, call: Call) -> None:
+        self._gates[call] = trio.Event()
+
+    def release(self, call: Call) -> None:
+        self._gates.pop(call).set()
+
+    async def wait_held(self, call: Call, count: int = 1) -> None:
+        """Returns when so many calls of the kind are held."""
+        while self._held[call] < count:
+            await self._waiting.park()
+
+    def fail(self, call: Call, *errors: Exception) -> None:
+        self._failures[call].extend(errors)
+
+    async def _pass(self, call: Call) -> None:
+        gate = self._gates.get(call)
+        if gate is not None:
+            self._held[call] += 1
+            self._waiting.unpark_all()
+            try:
+                await gate.wait()
+            finally:
+                self._held[call] -= 1
+        if self._failures[call]:
+            raise self._failures[call].popleft()
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.calls.append((query.__name__, args))
+        await self._pass("read")
+        return await self.inner.read(query, *args, **kwargs)
+
+    async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.calls.append((query.__name__, args))
+        await self._pass("write")
+        return await self.inner.write(query, *args, **kwargs)
+
+    async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
+        self.batches.append(list(changes))
+        await self._pass("commit")
+        batch = await self.inner.commit(changes, now_ms)
+        await self._pass("committed")
+        return batch
+
+    async def migrate(self) -> list[str]:
+        return await self.inner.migrate()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def open_gated() -> GatedStore:
+    """An empty one, closed when the test has ended."""
+    store = GatedStore(until_the_end(SqliteStore.in_memory()))
+    await store.migrate()
+    return store
