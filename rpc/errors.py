@@ -138,6 +138,7 @@ _DOMAIN: Mapping[type[store_errors.DomainError], frames_pb2.Code] = {
     store_errors.Unauthenticated: Code.UNAUTHENTICATED,
     store_errors.OpKeyReused: Code.OP_KEY_REUSED,
     store_errors.TooMany: Code.RATE_LIMITED,
+    store_errors.DomainError: Code.INVALID_ARGUMENT,  # a service's own, of no nearer kind
 }
 
 
@@ -145,9 +146,8 @@ def from_store(error: store_errors.DomainError | store_errors.StoreError) -> Cal
     """The one place where the store's errors become codes. Chain it: `raise … from error`."""
     if isinstance(error, store_errors.DomainError):
         retry = error.retry_after_ms if isinstance(error, store_errors.TooMany) else 0
-        return CallError(
-            _DOMAIN[type(error)], error.message, retry_after_ms=retry, details=error.details
-        )
+        code = next(_DOMAIN[kind] for kind in type(error).__mro__ if kind in _DOMAIN)
+        return CallError(code, error.message, retry_after_ms=retry, details=error.details)
     if isinstance(error, store_errors.Overloaded):
         return CallError(Code.OVERLOADED, "the server is busy", retry_after_ms=500)
     if isinstance(error, store_errors.Unavailable):
