@@ -84,6 +84,17 @@ class BlobStore(Protocol):
         it: a put of the same bytes that ends before the delete is undone by it."""
         ...
 
+    def put_before(self, when_ms: int) -> AsyncGenerator[list[Digest], None]:
+        """The blobs whose bytes were last put before that time (Unix time, by the clock that
+        the store was given), in pieces. Those that come or go meanwhile may be missed."""
+        ...
+
+    async def collect(self, digest: Digest, when_ms: int) -> bool:
+        """Removes a blob that was last put before that time. False when there is none, or the
+        same bytes were put since. A put that comes at the same moment has its blob when it
+        returns."""
+        ...
+
 
 async def put(store: BlobStore, data: AsyncIterable[bytes]) -> BlobInfo:
     """Stores a stream of bytes. Several tasks may put the same bytes at once."""

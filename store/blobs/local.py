@@ -3,8 +3,9 @@
 A blob is one file: its chunks, then its manifest, then the manifest's length. So a chunk is
 found by arithmetic, and one rename makes the blob exist:
 
-    blobs/ab/abcdef…      by digest
+    blobs/ab/abcdef…      by digest; the file's time is that of the last put
     staging/…             what is on its way in, locked by its writer
+    collecting            held by all who put, against the one who collects
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import hashlib
 import os
 import secrets
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +31,7 @@ from store.errors import Corrupt, NotFound, Unavailable
 T = TypeVar("T")
 
 _TAIL = struct.Struct(">I")
+DIGEST_SIZE = 32  # bytes of a SHA-256
 _FIRST_LOOK = 16 * 1024  # bytes read from the end: the whole manifest of most blobs
 
 
@@ -68,9 +71,18 @@ class LocalBlobs:
     its own limiter, so that an upload that stalls between two calls holds none.
     """
 
-    def __init__(self, root: Path, *, threads: int = 8, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        threads: int = 8,
+        disk: Disk | None = None,
+        now_ms: Callable[[], int] | None = None,
+    ) -> None:
         self._blobs = root / "blobs"
         self._staging = root / "staging"
+        self._collecting = root / "collecting"
+        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         self._limiter = trio.CapacityLimiter(threads)
         self._disk = disk or Disk()
         try:
@@ -129,8 +141,36 @@ class LocalBlobs:
 
     async def _commit(self, path: Path, fd: int, info: BlobInfo) -> None:
         await self._run(self._disk.sync, fd)
-        if not await self._is_whole(info.digest):
-            await self._run(self._disk.publish, path, self._path(info.digest))
+        final = self._path(info.digest)
+        if not await self._is_whole(info.digest) or not await self._run(self._renew, final):
+            await self._run(self._publish, path, fd, final)
+
+    def _renew(self, blob: Path) -> bool:
+        """Puts what is there already once more. False when it has been collected meanwhile."""
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                os.utime(blob, ns=self._times())
+            except FileNotFoundError:
+                return False
+            return True
+
+    def _publish(self, staged: Path, fd: int, blob: Path) -> None:
+        with self._locked(fcntl.LOCK_SH):
+            os.utime(fd, ns=self._times())
+            self._disk.publish(staged, blob)
+
+    def _times(self) -> tuple[int, int]:
+        now = self._now_ms() * 1_000_000
+        return now, now
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        fd = os.open(self._collecting, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
 
     async def _is_whole(self, digest: Digest) -> bool:
         try:
@@ -175,6 +215,28 @@ class LocalBlobs:
             return True
 
         return await self._run(unlink)
+
+    async def put_before(self, when_ms: int) -> AsyncGenerator[list[Digest], None]:
+        for folder in await self._run(_names, self._blobs):
+            found = await self._run(_older, self._blobs / folder, when_ms * 1_000_000)
+            if found:
+                yield found
+
+    async def collect(self, digest: Digest, when_ms: int) -> bool:
+        path = self._path(digest)
+
+        def collect() -> bool:
+            try:
+                with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    if path.stat().st_mtime_ns >= when_ms * 1_000_000:
+                        return False
+                    path.unlink()
+            except (BlockingIOError, FileNotFoundError):
+                return False  # somebody puts a blob just now: it has time
+            self._disk.sync_folder(path.parent)
+            return True
+
+        return await self._run(collect)
 
 
 class LocalStaged:
@@ -265,6 +327,25 @@ class LocalBlob:
         data = _pread(self._fd, size, index * CHUNK)
         self._manifest.verify(index, data)
         return data
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _older(folder: Path, when_ns: int) -> list[Digest]:
+    found = []
+    for name in _names(folder):
+        try:
+            digest = bytes.fromhex(name)
+            if len(digest) == DIGEST_SIZE and os.stat(folder / name).st_mtime_ns < when_ns:
+                found.append(digest)
+        except (ValueError, FileNotFoundError):
+            continue  # not a blob of ours, or gone already
+    return found
 
 
 def _open(path: Path) -> int | None:

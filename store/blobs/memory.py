@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -15,8 +16,10 @@ from store.errors import NotFound
 class MemoryBlobs:
     """A `BlobStore` that is gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
+        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         self._blobs: dict[Digest, bytes] = {}
+        self._put_ms: dict[Digest, int] = {}
         self.staged = 0  # how many are on their way in
 
     @asynccontextmanager
@@ -24,7 +27,7 @@ class MemoryBlobs:
         await trio.lowlevel.checkpoint()
         self.staged += 1
         try:
-            yield MemoryStaged(self._blobs)
+            yield MemoryStaged(self)
         finally:
             self.staged -= 1
 
@@ -47,12 +50,30 @@ class MemoryBlobs:
 
     async def delete(self, digest: Digest) -> bool:
         await trio.lowlevel.checkpoint()
+        return self._forget(digest)
+
+    async def put_before(self, when_ms: int) -> AsyncGenerator[list[Digest], None]:
+        await trio.lowlevel.checkpoint()
+        yield [digest for digest in self._blobs if self._put_ms[digest] < when_ms]
+
+    async def collect(self, digest: Digest, when_ms: int) -> bool:
+        await trio.lowlevel.checkpoint()
+        if digest not in self._blobs or self._put_ms[digest] >= when_ms:
+            return False
+        return self._forget(digest)
+
+    def _forget(self, digest: Digest) -> bool:
+        self._put_ms.pop(digest, None)
         return self._blobs.pop(digest, None) is not None
+
+    def keep(self, digest: Digest, data: bytes) -> None:
+        self._blobs[digest] = data
+        self._put_ms[digest] = self._now_ms()
 
 
 class MemoryStaged:
-    def __init__(self, blobs: dict[Digest, bytes]) -> None:
-        self._blobs = blobs
+    def __init__(self, store: MemoryBlobs) -> None:
+        self._store = store
         self._data = bytearray()
         self._info: BlobInfo | None = None
 
@@ -80,7 +101,7 @@ class MemoryStaged:
     async def commit(self) -> BlobInfo:
         await trio.lowlevel.checkpoint()
         info = self._finished()
-        self._blobs[info.digest] = bytes(self._data)
+        self._store.keep(info.digest, bytes(self._data))
         return info
 
 

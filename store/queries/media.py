@@ -67,6 +67,33 @@ async def media_by_position(tx: Transaction, positions: Iterable[int]) -> dict[i
     return {row[12]: media_of(row) for row in found}
 
 
+async def referenced_blobs(tx: Transaction, digests: Iterable[bytes]) -> set[bytes]:
+    """Those of the digests that a stored object refers to."""
+    wanted = list(dict.fromkeys(digests))
+    if not wanted:
+        return set()
+    found = await tx.rows(
+        "SELECT DISTINCT blob_hash FROM media WHERE state = 1 AND blob_hash IN "
+        + tx.dialect.in_list(len(wanted)),
+        wanted,
+    )
+    return {row[0] for row in found}
+
+
+async def forget_old_tickets(tx: Transaction, before_ms: int, limit: int) -> int:
+    """Drops up to `limit` reserved objects, made before that time, whose bytes never came."""
+    old = await tx.rows(
+        "SELECT id FROM media WHERE state = 0 AND created_ms < ? ORDER BY created_ms LIMIT ?",
+        (before_ms, limit),
+    )
+    if not old:
+        return 0
+    return await tx.run(
+        "DELETE FROM media WHERE state = 0 AND id IN " + tx.dialect.in_list(len(old)),
+        [row[0] for row in old],
+    )
+
+
 def split_ids(stored: str) -> list[str]:
     """Media ids as a message or post row keeps them."""
     return stored.split()
