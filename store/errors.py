@@ -11,6 +11,7 @@ DomainError            the caller asked for something that the rules refuse: fin
 StoreError             the store could not do it: not the caller's fault
     Unavailable        passing (locked, disconnected, shutting down): may be tried again
     Overloaded         the queue is full: may be tried again
+    Incompatible       the database is not one that this version can use: final
     Corrupt            stored bytes do not match their digest
 """
 
@@ -71,6 +72,10 @@ class Unavailable(StoreError):
 
 class Overloaded(StoreError):
     """A bounded queue is full."""
+
+
+class Incompatible(StoreError):
+    """A database of another version, or of another program: nothing was changed in it."""
 
 
 class Corrupt(StoreError):

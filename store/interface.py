@@ -36,7 +36,8 @@ class Store(Protocol):
         ...
 
     async def migrate(self) -> list[str]:
-        """Brings the schema up to date; returns the names of the migrations applied."""
+        """Brings the schema up to date; returns the names of the migrations applied. Raises
+        `Incompatible`, with nothing changed, for a database of a newer version."""
         ...
 
     async def aclose(self) -> None: ...

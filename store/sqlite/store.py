@@ -13,7 +13,7 @@ import trio
 from store import migrations
 from store.changes.base import Change
 from store.commit import commit_batch
-from store.errors import Unavailable
+from store.errors import Incompatible, Unavailable
 from store.log import Batch
 from store.sqlite.threads import InlineRunner, Runner, ThreadRunner
 from store.sqlite.transaction import WORDS, SqliteTransaction, drive
@@ -40,30 +40,43 @@ class SqliteStore:
     each call in a snapshot of its own. `SqliteStore.in_memory()` runs inline, for tests.
     """
 
-    def __init__(self, writer: tuple[Runner, sqlite3.Connection], readers: int, path: str) -> None:
+    def __init__(
+        self,
+        writer: tuple[Runner, sqlite3.Connection],
+        readers: Sequence[tuple[Runner, sqlite3.Connection]],
+    ) -> None:
         self._write_runner, self._writer = writer
-        self._idle: list[tuple[Runner, sqlite3.Connection]] = []
-        self._readers: list[tuple[Runner, sqlite3.Connection]] = []
-        self._limit = trio.CapacityLimiter(max(1, readers))
-        for number in range(readers):
-            reader = (ThreadRunner(f"sqlite-read-{number}"), _connect(path))
-            self._readers.append(reader)
-            self._idle.append(reader)
+        self._readers = readers
+        self._idle = list(readers)
+        self._limit = trio.CapacityLimiter(max(1, len(readers)))
 
     @classmethod
     def open(cls, path: Path, *, readers: int = 3) -> SqliteStore:
-        """Opens or creates the file at `path`; `migrate` must follow before use."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Opens or creates the file at `path`; `migrate` must follow before use. Raises
+        `Unavailable`, or `Incompatible` for a file that is no database."""
+        connections: list[sqlite3.Connection] = []
         try:
-            connection = _connect(str(path))
-        except sqlite3.Error as error:
-            raise Unavailable(f"cannot open the database {path}: {error}") from error
-        return cls((ThreadRunner("sqlite-write"), connection), readers, str(path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(1 + readers):
+                connections.append(_connect(str(path)))
+        except (OSError, sqlite3.Error) as error:
+            for connection in connections:
+                connection.close()
+            foreign = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB
+            kind = Incompatible if foreign else Unavailable
+            raise kind(f"cannot open the database {path}: {error}") from error
+        return cls(
+            (ThreadRunner("sqlite-write"), connections[0]),
+            [
+                (ThreadRunner(f"sqlite-read-{number}"), connection)
+                for number, connection in enumerate(connections[1:])
+            ],
+        )
 
     @classmethod
     def in_memory(cls) -> SqliteStore:
         """A store without a file or a thread: gone when it is closed."""
-        return cls((InlineRunner(), _connect(":memory:")), 0, "")
+        return cls((InlineRunner(), _connect(":memory:")), [])
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if not self._readers:  # in memory: one connection serves everything, inline
@@ -84,7 +97,10 @@ class SqliteStore:
         return await self.write(commit_batch, changes, now_ms)
 
     async def migrate(self) -> list[str]:
-        return await self.write(_migrate)
+        try:
+            return await self.write(_migrate)
+        except sqlite3.Error as error:
+            raise Incompatible(f"the database cannot be migrated: {error}") from error
 
     async def aclose(self) -> None:
         for runner, connection in [*self._readers, (self._write_runner, self._writer)]:
@@ -136,8 +152,12 @@ def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -150,9 +170,9 @@ async def _migrate(tx: Transaction) -> list[str]:
     present: int = found[0][0]
     known = migrations.load(WORDS)
     if present > len(known):
-        raise RuntimeError(
-            f"the database is at migration {present}, this server knows {len(known)}: "
-            "it was written by a newer version"
+        raise Incompatible(
+            f"the database was written by a newer version: it is at migration {present}, and "
+            f"this one knows {len(known)}"
         )
     applied = []
     for migration in known[present:]:
