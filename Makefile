@@ -28,12 +28,14 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests bench
+	$(BIN)/mypy tests bench examples
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m rpc.codegen --check
+	$(BIN)/python -m rpc.codegen --check --proto examples/own_service
 
 proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 	$(BIN)/python -m rpc.codegen
+	$(BIN)/python -m rpc.codegen --proto examples/own_service
 
 chaos: $(VENV)/.dev  ## 200 seeded kill -9 rounds against the real process
 	$(BIN)/python -m tests.chaos --rounds 200 $(ARGS)

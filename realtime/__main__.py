@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
-import trio
 from cyclopts import Parameter
 
 from realtime import app as composition
+from realtime import serving
 from realtime.commands import client_commands
-from realtime.logs import configure
 from realtime.settings import Settings
 
 app = cyclopts.App(
@@ -45,25 +43,7 @@ def meta(
 @app.command
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008
     """Runs the server until SIGTERM or SIGINT, then drains."""
-    configure(settings.log_level, settings.log_format)
-
-    async def main() -> None:
-        stop = trio.Event()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(_stop_on_signal, stop)
-            await composition.run(settings, stop=stop)
-            nursery.cancel_scope.cancel()
-
-    trio.run(main)
-
-
-async def _stop_on_signal(
-    stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            stop.set()
+    serving.serve(settings)
 
 
 def main() -> None:

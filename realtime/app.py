@@ -129,9 +129,11 @@ async def run(
     settings: Settings,
     *,
     stop: trio.Event,
+    services: Sequence[object] = (),
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves until `stop` is set, then drains within the grace time."""
+    """Serves until `stop` is set, then drains within the grace time. `services` are yours: see
+    `Parts.services`."""
     store = SqliteStore.open(settings.database, readers=settings.readers)
     try:
         port = await trio.open_tcp_listeners(
@@ -147,6 +149,7 @@ async def run(
                 tickets=TicketSettings(
                     presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
                 ),
+                services=services,
             )
         )
         async with (

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,16 @@ class ServerProcess:
     """`python -m realtime serve` in a folder of its own; it may be killed and started again,
     on the same ports and data."""
 
-    def __init__(self, data: Path, nursery: trio.Nursery, *arguments: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        nursery: trio.Nursery,
+        *arguments: str,
+        program: Sequence[str] = ("realtime", "serve"),
+    ) -> None:
+        """`program` is what `python -m` runs; it takes the flags of `serve`."""
         self._data = data
+        self._program = program
         self._nursery = nursery
         self._arguments = arguments
         self._port, self._ops_port = _free_port(), _free_port()
@@ -68,7 +76,7 @@ class ServerProcess:
         self.lines.clear()
         self.process = await trio.lowlevel.open_process(
             [
-                *(sys.executable, "-m", "realtime", "serve", "--data", str(self._data)),
+                *(sys.executable, "-m", *self._program, "--data", str(self._data)),
                 *("--listen", f"127.0.0.1:{self._port}", "--ops", f"127.0.0.1:{self._ops_port}"),
                 *("--media", "127.0.0.1:0"),
                 *self._arguments,
@@ -154,10 +162,12 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def server_process(data: Path, *arguments: str) -> AsyncIterator[ServerProcess]:
+async def server_process(
+    data: Path, *arguments: str, program: Sequence[str] = ("realtime", "serve")
+) -> AsyncIterator[ServerProcess]:
     """A running server; whatever became of it, it is gone afterwards."""
     async with trio.open_nursery() as nursery:
-        server = ServerProcess(data, nursery, *arguments)
+        server = ServerProcess(data, nursery, *arguments, program=program)
         await server.start()
         try:
             yield server
