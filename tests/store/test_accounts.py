@@ -172,32 +172,6 @@ async def test_two_users_swap_nothing_in_one_batch() -> None:
         await world.do(UpdateProfile(user_id=NOBODY, name="x"))
 
 
-NAMES = st.text(
-    st.sampled_from("abAB01._-\u017f\u212a\u00df\u00e9 ") | st.characters(), min_size=0, max_size=34
-)
-
-
-@given(NAMES | st.from_regex(rules.USERNAME, fullmatch=True))
-def test_an_allowed_username_is_plain(username: str) -> None:
-    if rules.username_problem(username):
-        return
-    assert 3 <= len(username) <= 30
-    assert username.isascii()
-    assert username.casefold() == username.lower()
-    assert set(username.lower()) <= set("abcdefghijklmnopqrstuvwxyz0123456789._")
-    assert username[0].isalnum()
-    assert username[-1].isalnum()
-    assert not any(pair in username for pair in ("..", "__", "._", "_."))
-    assert username.lower() not in rules.RESERVED_USERNAMES
-
-
-@given(NAMES)
-def test_case_makes_no_difference_to_a_username(username: str) -> None:
-    if username.isascii():
-        problems = {rules.username_problem(f(username)) for f in (str.upper, str.lower, str.title)}
-        assert problems == {rules.username_problem(username)}
-
-
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
