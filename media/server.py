@@ -31,6 +31,8 @@ from media.settings import MediaSettings
 
 log = structlog.get_logger("media")
 
+Listeners = Sequence[trio.abc.Listener[trio.SocketStream]]
+
 SEND_PIECE = 64 * 1024  # bytes that a peer must take within `send_seconds`
 LINGER_BYTES = 1024 * 1024
 
@@ -54,10 +56,10 @@ class MediaServer:
 
     async def serve(
         self,
-        listeners: Sequence[trio.SocketListener],
+        listeners: Listeners,
         *,
         shutdown: trio.Event,
-        task_status: trio.TaskStatus[Sequence[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+        task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serves until `shutdown`; then it takes no more connections, closes the idle ones, and
         ends what is still under way after `grace_seconds`. Closes the listeners."""
@@ -93,12 +95,12 @@ class MediaServer:
 
 async def serve_media(
     app: Any,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Listeners,
     settings: MediaSettings,
     metrics: MediaMetrics,
     *,
     shutdown: trio.Event,
-    task_status: trio.TaskStatus[Sequence[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """See `MediaServer.serve`. Listeners come from `trio.open_tcp_listeners`."""
     server = MediaServer(app, settings, metrics)

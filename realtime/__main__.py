@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
@@ -25,19 +26,40 @@ for command in client_commands:
     app.command(command)
 
 
+DEFAULT_FILE = Path("sunwire.toml")
+
+
 @app.meta.default
 def meta(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path, Parameter(help="a TOML file with settings")] = Path("sunwire.toml"),
+    config: Annotated[
+        Path, Parameter(help="a TOML file with settings of `serve`, if it exists")
+    ] = DEFAULT_FILE,
 ) -> None:
     """Reads the settings file, then runs the command."""
-    app.config = [
-        cyclopts.config.Env("SUNWIRE_", command=False),
-        cyclopts.config.Toml(
-            config, must_exist=config != Path("sunwire.toml"), use_commands_as_keys=False
-        ),
-    ]
+    app.config = [cyclopts.config.Env("SUNWIRE_", command=False)]
+    if tokens[:1] == ("serve",) and (settings := _read(config)):
+        app.config = [
+            *app.config,
+            cyclopts.config.Dict(settings, use_commands_as_keys=False, source=str(config)),
+        ]
+    elif config != DEFAULT_FILE and not config.is_file():
+        serving.refuse(f"there is no settings file {config}")
     app(tokens)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The settings in the file; the default one need not be there."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if file != DEFAULT_FILE:
+            serving.refuse(f"there is no settings file {file}")
+    except OSError as error:
+        serving.refuse(f"the settings file {file} cannot be read: {error.strerror}")
+    except ValueError as error:
+        serving.refuse(f"the settings file {file} is not TOML: {error}")
+    return {}
 
 
 @app.command

@@ -4,10 +4,10 @@ knows everything."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 import trio
@@ -22,9 +22,12 @@ from media.urls import Signer
 from realtime.clock import SystemClock
 from realtime.code_sender import LoggingCodeSender
 from realtime.core import Core, CoreLimits
+from realtime.files import Doors, FileLimit, GuardedListener, raise_file_limit
 from realtime.gateway.limits import GatewayLimits
-from realtime.ops import OpsServer
-from realtime.settings import Settings, host_and_port
+from realtime.housekeeping import Collector
+from realtime.ops import REQUEST_TIMEOUT, OpsServer
+from realtime.settings import Settings
+from realtime.startup import data_folder, listen, store_starts
 from rpc.context import Clock, CodeSender
 from rpc.dispatch import CallLimits
 from rpc.passwords import Argon2Hasher, PasswordHasher
@@ -133,30 +136,53 @@ async def run(
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `stop` is set, then drains within the grace time. `services` are yours: see
-    `Parts.services`."""
-    store = SqliteStore.open(settings.database, readers=settings.readers)
-    try:
-        port = await trio.open_tcp_listeners(
-            host_and_port(settings.media)[1], host=host_and_port(settings.media)[0]
-        )
-        media: tuple[str, int] = port[0].socket.getsockname()[:2]
-        base = settings.media_url.rstrip("/") or f"http://{media[0]}:{media[1]}"
-        core, signer = await build(
-            Parts(
-                store=store,
-                limits=_limits(settings),
-                media_base=base,
-                tickets=TicketSettings(
-                    presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
-                ),
-                services=services,
-            )
-        )
+    `Parts.services`. Raises `StartError`."""
+    limit = raise_file_limit()
+    with data_folder(settings.data):
+        with store_starts(settings.data):
+            store = SqliteStore.open(settings.database, readers=settings.readers)
+        try:
+            async with _listeners(settings) as sockets:
+                await _serve(settings, store, services, limit, sockets, stop, task_status)
+        finally:
+            with trio.CancelScope(shield=True):
+                await store.aclose()
+    log.info("stopped")
+
+
+async def _serve(
+    settings: Settings,
+    store: Store,
+    services: Sequence[object],
+    limit: FileLimit,
+    sockets: Sockets,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[Listening],
+) -> None:
+    where = Listening(*(_where(listeners) for listeners in sockets))
+    base = settings.media_url.rstrip("/") or f"http://{where.media[0]}:{where.media[1]}"
+    parts = Parts(
+        store=store,
+        limits=_limits(settings),
+        media_base=base,
+        tickets=TicketSettings(
+            presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
+        ),
+        services=services,
+    )
+    with store_starts(settings.data):
+        blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)
+        core, signer = await build(parts)
+    async with trio.open_nursery() as background:
+        doors = Doors(limit, core.metrics, background)
         async with (
             core.running(settings.grace),
-            _media_host(settings, core, signer, port),
-            _listening(settings, core, media) as where,
+            _media_host(settings, core, signer, blobs, doors.guard(sockets.media)) as media,
+            _accepting(
+                settings, core, doors.guard(sockets.websocket), doors.guard_ops(sockets.ops)
+            ),
         ):
+            background.start_soon(Collector(store, blobs, parts.clock, core.metrics).run)
             log.info(
                 "serving",
                 websocket=where.websocket,
@@ -167,23 +193,59 @@ async def run(
             task_status.started(where)
             await stop.wait()
             log.info("stopping", grace=settings.grace)
-    finally:
-        with trio.CancelScope(shield=True):
-            await store.aclose()
-    log.info("stopped")
+            media.set()  # both drain side by side, within one grace
+        background.cancel_scope.cancel()
+
+
+class Sockets(NamedTuple):
+    """What listens, by role."""
+
+    websocket: list[trio.SocketListener]
+    media: list[trio.SocketListener]
+    ops: list[trio.SocketListener]
+
+
+@asynccontextmanager
+async def _listeners(settings: Settings) -> AsyncIterator[Sockets]:
+    """Opens all three before anything is served: who connects meanwhile waits."""
+    async with AsyncExitStack() as stack:
+        opened = []
+        for what, flag, address in (
+            ("websocket", "listen", settings.listen),
+            ("media", "media", settings.media),
+            ("ops", "ops", settings.ops),
+        ):
+            listeners = await listen(what, flag, address)
+            for listener in listeners:
+                stack.push_async_callback(listener.aclose)
+            opened.append(listeners)
+        yield Sockets(*opened)
+
+
+def _where(listeners: list[trio.SocketListener]) -> tuple[str, int]:
+    host, port = listeners[0].socket.getsockname()[:2]
+    return host, port
 
 
 @asynccontextmanager
 async def _media_host(
-    settings: Settings, core: Core, signer: Signer, listeners: list[trio.SocketListener]
-) -> AsyncIterator[None]:
-    """Serves media on the listeners; on the way out what is under way has the grace time."""
+    settings: Settings,
+    core: Core,
+    signer: Signer,
+    blobs: LocalBlobs,
+    listeners: Sequence[GuardedListener],
+) -> AsyncIterator[trio.Event]:
+    """Serves media on the listeners until the event that it yields is set, or the context ends;
+    then what is under way has the grace time."""
     own = MediaSettings(
         cache_folder=settings.cache,
         cache_bytes=settings.cache_bytes,
         workers=settings.image_workers,
         max_upload_bytes=settings.max_upload,
-        grace_seconds=min(5.0, settings.grace),
+        header_seconds=settings.handshake,
+        stall_seconds=settings.stall,
+        send_seconds=settings.stall,
+        grace_seconds=settings.grace,
     )
     metrics = MediaMetrics(core.metrics)
 
@@ -195,7 +257,7 @@ async def _media_host(
         settings=own,
         reads=core.store,
         committer=core.batcher,
-        blobs=LocalBlobs(settings.blobs),
+        blobs=blobs,
         signer=signer,
         clock=core.clock,
         metrics=metrics,
@@ -206,36 +268,34 @@ async def _media_host(
         server = MediaServer(host, own, metrics)
         await nursery.start(partial(server.serve, listeners, shutdown=shutdown))
         try:
-            yield
+            yield shutdown
         finally:
             shutdown.set()
 
 
 @asynccontextmanager
-async def _listening(
-    settings: Settings, core: Core, media: tuple[str, int]
-) -> AsyncIterator[Listening]:
-    """Listens; on the way out accepts no more. The connections are the core's to drain."""
+async def _accepting(
+    settings: Settings,
+    core: Core,
+    websocket: Sequence[GuardedListener],
+    ops: Sequence[GuardedListener],
+) -> AsyncIterator[None]:
+    """Accepts connections; on the way out no more, and those there are sent away."""
 
     async def ready() -> dict[str, str]:
         return {"gateway": "draining"} if core.gateway.draining else {}
 
-    async with trio.open_nursery() as connections, trio.open_nursery() as listeners:
-        where = []
-        for address, handler in (
-            (settings.listen, core.gateway.handle),
-            (settings.ops, OpsServer(core.metrics, ready).handle),
-        ):
-            host, port = host_and_port(address)
-            serve = partial(
-                trio.serve_tcp, handler, port, host=host, handler_nursery=connections, backlog=1024
+    ops_server = OpsServer(core.metrics, ready, min(settings.handshake, REQUEST_TIMEOUT))
+    async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+        for handler, listeners in ((core.gateway.handle, websocket), (ops_server.handle, ops)):
+            serve: Any = partial(
+                trio.serve_listeners, handler, list(listeners), handler_nursery=connections
             )
-            opened: list[trio.SocketListener] = await listeners.start(serve)
-            where.append(opened[0].socket.getsockname()[:2])
+            await accepting.start(serve)
         try:
-            yield Listening(websocket=where[0], media=media, ops=where[1])
+            yield
         finally:
-            listeners.cancel_scope.cancel()
+            accepting.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await core.gateway.drain(settings.grace)
             connections.cancel_scope.cancel()
@@ -244,7 +304,11 @@ async def _listening(
 def _limits(settings: Settings) -> CoreLimits:
     return CoreLimits(
         gateway=GatewayLimits(
-            heartbeat=settings.heartbeat, max_connections=settings.max_connections
+            heartbeat=settings.heartbeat,
+            max_connections=settings.max_connections,
+            handshake_timeout=settings.handshake,
+            hello_timeout=settings.handshake,
+            send_timeout=settings.stall,
         ),
         calls=CallLimits(
             user_rate=Rate(settings.calls_per_second, settings.calls_burst),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
 import trio
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -29,11 +30,14 @@ from rpc.rates import RateLimiter
 from rpc.registry import Registry
 from rpc.views import Views
 from store.commit import forget_old_ops
+from store.errors import StoreError
 from store.interface import Store
 from store.log import Batch, Head
 from store.projections.base import Projection, VisibleProjection
 from store.queries.codes import forget_old_codes
 from store.records import SessionRecord
+
+log = structlog.get_logger("core")
 
 HOUSEKEEPING = 600.0  # seconds
 
@@ -162,8 +166,11 @@ class Core:
     async def _keep_house(self) -> None:
         while True:
             await trio.sleep(HOUSEKEEPING)
-            await self.store.write(forget_old_ops, self.clock.now_ms())
-            await self.store.write(forget_old_codes, self.clock.now_ms())
+            try:
+                await self.store.write(forget_old_ops, self.clock.now_ms())
+                await self.store.write(forget_old_codes, self.clock.now_ms())
+            except StoreError as error:  # there is a next time
+                log.warning("housekeeping failed", error=str(error))
 
     def _add_gauges(self) -> None:
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (

@@ -10,7 +10,7 @@ import trio
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 REQUEST_TIMEOUT = 5.0  # seconds for one connection, from accept to close
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 64  # more are closed at once
 
 Ready = Callable[[], Awaitable[dict[str, str]]]
 """Names what is not ready, each with the reason; empty when everything is."""
@@ -20,17 +20,21 @@ class OpsServer:
     """`/metrics` for Prometheus, `/healthz` while the process lives, `/readyz` while it should
     get traffic (503 and the reasons otherwise). One request a connection."""
 
-    def __init__(self, registry: CollectorRegistry, ready: Ready) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, ready: Ready, timeout: float = REQUEST_TIMEOUT
+    ) -> None:
         self._registry = registry
         self._ready = ready
+        self._timeout = timeout
         self._limit = trio.CapacityLimiter(MAX_CONNECTIONS)
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one connection; whatever the peer sends ends it alone."""
-        with trio.move_on_after(REQUEST_TIMEOUT):
+        with trio.move_on_after(self._timeout):
             try:
-                async with self._limit:
-                    await self._serve(stream)
+                if self._limit.available_tokens:
+                    async with self._limit:
+                        await self._serve(stream)
             except (h11.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                 pass
         await trio.aclose_forcefully(stream)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Sequence
 
+import structlog
 import trio
 
 from realtime import app
 from realtime.logs import configure
 from realtime.settings import Settings
+from realtime.startup import PRIVATE, reason
+
+log = structlog.get_logger("app")
+
+CANNOT_START = 2  # the exit code
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: Settings, services: Sequence[object] = ()) -> None:
-    """Runs a server until SIGTERM or SIGINT, then drains. `services` are served beside
-    Sunwire's own, or instead of those with the same descriptor; one that does not match its
-    .proto file keeps the server from starting (`rpc.registry.RegistryError`)."""
+    """Runs a server until SIGTERM or SIGINT, then drains; a second one ends it at once, which
+    loses nothing that was acknowledged. `services` are served beside Sunwire's own, or instead
+    of those with the same descriptor; one that does not match its .proto file keeps the server
+    from starting (`rpc.registry.RegistryError`).
+
+    What the process writes is for its user alone. Where it cannot start for a reason that its
+    user can mend, it says so in a sentence on stderr and exits with 2.
+    """
     configure(settings.log_level, settings.log_format)
+    os.umask(PRIVATE)
 
     async def main() -> None:
         stop = trio.Event()
@@ -25,13 +40,30 @@ def serve(settings: Settings, services: Sequence[object] = ()) -> None:
             await app.run(settings, stop=stop, services=services)
             nursery.cancel_scope.cancel()
 
-    trio.run(main)
+    try:
+        trio.run(main)
+    except BaseException as error:
+        known = reason(error)
+        if known is None:
+            raise
+        refuse(str(known))
+
+
+def refuse(sentence: str) -> None:
+    """Says why there is no server, and exits."""
+    print(f"sunwire: {sentence}", file=sys.stderr)
+    sys.exit(CANNOT_START)
 
 
 async def _stop_on_signal(
     stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(*SIGNALS) as signals:
         task_status.started()
-        async for _ in signals:
+        async for number in signals:
+            log.info("signal", signal=signal.Signals(number).name, hint="again to end at once")
             stop.set()
+            break
+    # Left to the system, the next one ends the process even where the loop is stuck.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

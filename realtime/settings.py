@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
-DEFAULT_DATA = Path(__file__).resolve().parent.parent / "data"
+
+def default_data(code: Path) -> Path:
+    """`data` beside the code of a checkout, where git ignores it; for an installed server, the
+    user's own folder for data."""
+    if (code / "pyproject.toml").is_file():
+        return code / "data"
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "sunwire"
 
 
-def _help(text: str) -> Parameter:
-    return Parameter(help=text)
+DEFAULT_DATA = default_data(Path(__file__).resolve().parent.parent)
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Splits HOST:PORT; an IPv6 host stands in brackets."""
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    plain = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    if not bare or not plain or (":" in bare) != (host != bare):
+        raise ValueError(f"{address!r} is not HOST:PORT")
+    return bare, int(port)
+
+
+def _address(_: Any, value: str) -> None:
+    host_and_port(value)
+
+
+def _url(_: Any, value: str) -> None:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.netloc):
+        raise ValueError("Must be an http:// or https:// URL.")
+
+
+def _number(least: float, most: float = 1e12) -> Callable[[Any, float], None]:
+    def check(_: Any, value: float) -> None:
+        if not least <= value <= most:  # which is so of what is not a number, too
+            raise ValueError(f"Must be from {least:g} to {most:g}.")
+
+    return check
+
+
+_positive = _number(1)
+_seconds = _number(0.001, 1e6)
+
+
+def _help(text: str, check: Callable[[Any, Any], None] | None = None) -> Parameter:
+    return Parameter(help=text, validator=check)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +68,14 @@ class Settings:
     (`sunwire.toml`, or the one that `--config` names).
     """
 
-    listen: Annotated[str, _help("HOST:PORT of the websocket")] = "127.0.0.1:7400"
-    media: Annotated[str, _help("HOST:PORT of media over HTTP")] = "127.0.0.1:7401"
-    ops: Annotated[str, _help("HOST:PORT of metrics and health; keep it private")] = (
+    listen: Annotated[str, _help("HOST:PORT of the websocket", _address)] = "127.0.0.1:7400"
+    media: Annotated[str, _help("HOST:PORT of media over HTTP", _address)] = "127.0.0.1:7401"
+    ops: Annotated[str, _help("HOST:PORT of metrics and health; keep it private", _address)] = (
         "127.0.0.1:7402"
     )
     data: Annotated[Path, _help("folder of the database and the blobs")] = DEFAULT_DATA
     media_url: Annotated[
-        str, _help("base URL under which clients reach media; default: http://<media>")
+        str, _help("base URL under which clients reach media; default: http://<media>", _url)
     ] = ""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _help("least level")] = (
         "info"
@@ -38,18 +83,32 @@ class Settings:
     log_format: Annotated[Literal["json", "console"], _help("one JSON object a line, or text")] = (
         "json"
     )
-    grace: Annotated[float, _help("seconds that a stop may take")] = 10.0
-    readers: Annotated[int, _help("threads that read the database")] = 3
-    heartbeat: Annotated[float, _help("seconds between a client's pings")] = 30.0
-    max_connections: Annotated[int, _help("open websockets")] = 20_000
-    calls_per_second: Annotated[float, _help("rate of a user, in tokens of cost")] = 100.0
-    calls_burst: Annotated[float, _help("how far a user may run ahead of the rate")] = 400.0
+    grace: Annotated[float, _help("seconds that a stop may take", _number(0, 1e6))] = 10.0
+    readers: Annotated[int, _help("threads that read the database", _number(1, 64))] = 3
+    heartbeat: Annotated[float, _help("seconds between a client's pings", _seconds)] = 30.0
+    handshake: Annotated[
+        float, _help("seconds for a client to say what it wants, on every port", _seconds)
+    ] = 10.0
+    stall: Annotated[
+        float, _help("seconds for a client that neither sends nor takes what it began", _seconds)
+    ] = 20.0
+    max_connections: Annotated[int, _help("open websockets", _positive)] = 20_000
+    calls_per_second: Annotated[
+        float, _help("rate of a user, in tokens of cost", _number(0.001))
+    ] = 100.0
+    calls_burst: Annotated[float, _help("how far a user may run ahead of the rate", _positive)] = (
+        400.0
+    )
     sensitive_per_minute: Annotated[
-        float, _help("sign-in codes and passwords from one address")
+        float, _help("sign-in codes and passwords from one address", _number(0.001))
     ] = 30.0
-    max_upload: Annotated[int, _help("bytes of one upload")] = 50 * 1024 * 1024
-    image_workers: Annotated[int, _help("processes that decode and encode images")] = 1
-    cache_bytes: Annotated[int, _help("size of the cache of resized images")] = 1 << 30
+    max_upload: Annotated[int, _help("bytes of one upload", _positive)] = 50 * 1024 * 1024
+    image_workers: Annotated[
+        int, _help("processes that decode and encode images", _number(1, 1024))
+    ] = 1
+    cache_bytes: Annotated[int, _help("size of the cache of resized images", _number(0, 1e15))] = (
+        1 << 30
+    )
 
     @property
     def database(self) -> Path:
@@ -62,15 +121,3 @@ class Settings:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
-
-    @property
-    def media_base(self) -> str:
-        return self.media_url.rstrip("/") or f"http://{self.media}"
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """Splits HOST:PORT; an IPv6 host stands in brackets."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{address!r} is not HOST:PORT")
-    return host.strip("[]"), int(port)

@@ -101,18 +101,21 @@ class Gateway:
                 session.checkpoint()
 
     async def drain(self, grace: float) -> None:
-        """Sends everyone away: new connections are refused, calls in flight finish, and the
-        clients are told to come back at times spread over the grace (seconds)."""
+        """Sends everyone away within `grace` seconds: new connections are refused, calls in
+        flight finish, and the clients are told to come back at times spread over the grace.
+        Who is still here when it returns does not listen: cancel him."""
         self.draining = True
+        closing = min(self._node.limits.close_timeout + 0.5, grace / 2)
+        deadline = trio.current_time() + grace
         for session in list(self._sessions):
             session.go_away("restarting", self._rng.randrange(100, int(grace * 500) + 200))
-        with trio.move_on_after(grace):
+        with trio.move_on_at(deadline - closing):
             # A look now and then is simpler than an event from every corner of a session.
             while not all(session.idle for session in self._sessions):  # noqa: ASYNC110
                 await trio.sleep(0.02)
         for session in list(self._sessions):
             session.close(1001, "restarting")
-        with trio.move_on_after(self._node.limits.close_timeout + 1):
+        with trio.move_on_at(deadline):
             while self._sessions:  # noqa: ASYNC110
                 await trio.sleep(0.02)
 

@@ -90,7 +90,7 @@ class LocalBlobs:
                 folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
         except OSError as error:
-            raise Unavailable(f"cannot use the blob folder {root}: {error}") from error
+            raise Unavailable(f"cannot use the blob folder {root}: {error.strerror}") from error
 
     def _sweep(self) -> None:
         """Removes what writers that no longer live have left."""
