@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 import trio
-from trio_websocket import HandshakeError, wrap_client_stream
+from trio_websocket import wrap_client_stream
 
-from rpc.client.options import LOST, Dial, DialError
+from rpc.client.options import Dial, DialError
 from rpc.transport import Transport, WebSocketTransport
 from rpc.wire import SUBPROTOCOL
 
@@ -45,9 +45,10 @@ def dial_url(
         except OSError as error:
             raise DialError(f"{url}: {error}") from error
         nursery.start_soon(hold_open, stream)
-        try:
+        handshake = _Handshake(nursery)
+        with handshake.waiting:
             socket = await wrap_client_stream(
-                nursery,
+                handshake,  # type: ignore[arg-type]  # starts the reader in it, no more
                 stream,
                 parts.netloc.rpartition("@")[2],
                 resource,
@@ -55,15 +56,44 @@ def dial_url(
                 max_message_size=max_message_bytes,
                 receive_buffer_size=RECEIVE_BYTES,
             )
-        except (*LOST, HandshakeError) as error:
+        if handshake.waiting.cancelled_caught:
             await trio.aclose_forcefully(stream)
-            raise DialError(f"{url}: {error or type(error).__name__}") from error
+            refused = handshake.refused
+            why = repr(refused) if refused else "the connection ended in the handshake"
+            raise DialError(f"{url}: {why}") from refused
+        handshake.done = True
         if socket.subprotocol != SUBPROTOCOL:
             await trio.aclose_forcefully(stream)
             raise DialError(f"{url}: the server does not speak {SUBPROTOCOL}")
         return WebSocketTransport(socket, nursery.cancel_scope.cancel, peer=parts.netloc)
 
     return dial
+
+
+class _Handshake:
+    """Ends the wait for a handshake that cannot come any more. The library would wait for
+    ever when the connection ends first; a refusal, or an answer that is no HTTP, it lets fall
+    into the nursery, as errors of several libraries.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.waiting = trio.CancelScope()
+        self.refused: Exception | None = None
+        self.done = False
+        self._nursery = nursery
+
+    def start_soon(self, reader: Callable[[], Awaitable[None]]) -> None:
+        self._nursery.start_soon(self._run, reader)
+
+    async def _run(self, reader: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await reader()
+        except Exception as error:
+            if self.done:
+                raise
+            self.refused = error
+        finally:
+            self.waiting.cancel()
 
 
 async def hold_open(stream: trio.abc.AsyncResource) -> None:

@@ -73,6 +73,33 @@ async def test_nobody_there() -> None:
             await dial_url(closed_url())(sockets)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"HTTP/1.1 101 Switching",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        b"not HTTP at all\r\n\r\n",
+    ],
+)
+async def test_a_connection_that_ends_in_the_handshake_is_no_reason_to_wait(said: bytes) -> None:
+    async def hang_up(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            if said:
+                await stream.send_all(said)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, hang_up, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(5):
+            async with trio.open_nursery() as sockets:
+                with pytest.raises(DialError):
+                    await dial_url(f"ws://127.0.0.1:{port}")(sockets)
+                sockets.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+
+
 async def test_too_large_a_message_ends_the_connection() -> None:
     async with trio.open_nursery() as nursery:
         handler = partial(echo, subprotocol=SUBPROTOCOL, size=2000)
