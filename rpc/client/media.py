@@ -15,6 +15,8 @@ from rpc.proto.stubs import Caller, MediaClient
 
 CHUNK = 256 * 1024  # bytes
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)  # seconds, of each step of the transfer
+PASSING = frozenset({0, 408, 500, 502, 503, 504})  # 0: the connection was lost
+FIRST_PAUSE, MOST_PAUSE = 0.1, 2.0  # seconds between two attempts
 
 
 class UploadError(Exception):
@@ -33,11 +35,14 @@ async def upload(
     *,
     name: str = "",
     media_url: str = "",
+    patience: float = 0.0,
 ) -> models_pb2.MediaObject:
     """The finished object. Bytes that the caller's user has uploaded before are not sent again.
 
     `media_url` says where this client reaches the media host, when the address in the ticket
-    is not it. Raises `CallError`, `UploadError`, and `OSError` for a file that cannot be read.
+    is not it. For `patience` seconds a transfer that was cut off, or for which the host had no
+    room, is begun anew: under one ticket the same bytes are stored once. Raises `CallError`,
+    `UploadError`, and `OSError` for a file that cannot be read.
     """
     if isinstance(source, Path):
         name = name or source.name
@@ -50,10 +55,27 @@ async def upload(
     )
     if not ticket.url:
         return ticket.media
+    address = _address(ticket.url, media_url)
+    give_up = trio.current_time() + patience
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await _put(address, source, size)
+            break
+        except UploadError as error:
+            passing = error.status in PASSING
+            if not passing or trio.current_time() + pause > give_up:
+                raise
+        await trio.sleep(pause)
+        pause = min(2 * pause, MOST_PAUSE)
+    return await media.get_media(media_pb2.GetMediaRequest(media_id=ticket.media_id))
+
+
+async def _put(address: str, source: Path | bytes, size: int) -> None:
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
             answer = await http.put(
-                _address(ticket.url, media_url),
+                address,
                 content=_file(source) if isinstance(source, Path) else source,
                 headers={"Content-Length": str(size)},
             )
@@ -61,7 +83,6 @@ async def upload(
         raise UploadError(0, str(error) or type(error).__name__) from error
     if not answer.is_success:
         raise UploadError(answer.status_code, answer.text.strip()[:500])
-    return await media.get_media(media_pb2.GetMediaRequest(media_id=ticket.media_id))
 
 
 def _address(url: str, media_url: str) -> str:
