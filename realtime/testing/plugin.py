@@ -1,13 +1,16 @@
 """A pytest plugin: `async def` tests run under Trio.
 
 Put `pytest_plugins = ["realtime.testing.plugin"]` into the conftest.py at the root of your
-tests. A test that takes the fixture `autojump_clock` runs in virtual time. Where pytest-trio is
-installed this plugin is not needed.
+tests. A test that takes the fixture `autojump_clock` runs in virtual time. A fixture may return an
+async context manager (a server, a client, a store): it is entered for the test, within the same
+run of Trio, and the test is given what it yields. Where pytest-trio is installed this plugin is
+not needed.
 """
 
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 import pytest
@@ -30,7 +33,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     clock: Any = pyfuncitem.funcargs.get("autojump_clock")
 
     async def main() -> None:
-        await pyfuncitem.obj(**arguments)
+        async with AsyncExitStack() as stack:
+            for name, value in arguments.items():
+                if isinstance(value, AbstractAsyncContextManager):
+                    arguments[name] = await stack.enter_async_context(value)
+            await pyfuncitem.obj(**arguments)
 
     trio.run(main, clock=clock, strict_exception_groups=True)
     return True

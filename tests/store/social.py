@@ -4,7 +4,8 @@ are run by hand."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from store.changes.base import Change
@@ -14,6 +15,7 @@ from store.changes.likes import SetLike
 from store.changes.media import ReserveMedia, StoreMedia
 from store.changes.posts import CreatePost
 from store.errors import DomainError
+from store.interface import Store
 from store.log import Batch, Entry, read_entries, read_head
 from store.projections.base import Consume, Consumed, CountsHint, HomeHint, consume
 from store.projections.counters import CountersProjection
@@ -31,6 +33,7 @@ from store.records import (
 from store.sqlite import SqliteStore
 from store.transaction import Dialect, Row, Transaction, Value
 from tests.closing import until_the_end
+from tests.contracts.backends import OpenStore
 
 R = TypeVar("R")
 
@@ -40,9 +43,9 @@ START_MS = 1_700_000_000_000
 
 
 class Social:
-    """A store in memory. Each commit is one second after the one before."""
+    """A store with its users. Each commit is one second after the one before."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.now_ms = START_MS
         self.hints: list[HomeHint | CountsHint] = []
@@ -152,12 +155,26 @@ async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:
     )
 
 
+@asynccontextmanager
+async def social(open_store: OpenStore, users: Iterable[int] = USERS) -> AsyncIterator[Social]:
+    """A network of these users over a store of its own, of the backend under test."""
+    async with open_store() as store:
+        yield await _populated(store, users)
+
+
 async def open_social(users: Iterable[int] = USERS) -> Social:
+    """The same over a store in memory, for tests of what stands upon the store."""
     store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
-    # Ids of rows are positions, and so are the users': the log begins behind them.
-    await store.write(_add_users, users)
-    await store.write(_run, "UPDATE log_head SET position = 1000", ())
+    return await _populated(store, users)
+
+
+async def _populated(store: Store, users: Iterable[int]) -> Social:
+    ids = list(users)
+    if ids:
+        # Ids of rows are positions, and so are the users': the log begins behind them.
+        await store.write(_add_users, ids)
+        await store.write(_run, "UPDATE log_head SET position = 1000", ())
     return Social(store)
 
 

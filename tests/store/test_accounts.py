@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -28,18 +29,16 @@ from store.queries.hydrate import hydrate
 from store.queries.secrets import load_or_create_secret
 from store.queries.users import profile
 from store.records import SessionRecord
-from store.sqlite import SqliteStore
-from tests.closing import until_the_end
-from tests.store.social import NOBODY, Social
+from tests.contracts.backends import OpenStore
+from tests.store.social import NOBODY, Social, social
 
 KEY, NONCE = b"secret-key" * 3, b"nonce" * 6
 ADDRESS = "ann@example.org"
 
 
-async def opened() -> Social:
-    store = until_the_end(SqliteStore.in_memory())
-    await store.migrate()
-    return Social(store)
+@pytest.fixture
+def world(empty_world: AbstractAsyncContextManager[Social]) -> AbstractAsyncContextManager[Social]:
+    return empty_world
 
 
 def new_session(key: bytes = KEY) -> NewSession:
@@ -60,8 +59,7 @@ def op(number: int) -> Op:
     return Op(scope="d:01", key=number.to_bytes(16, "big"), digest=b"d" * 16)
 
 
-async def test_signing_up_is_two_entries_in_the_user_s_own_stream() -> None:
-    world = await opened()
+async def test_signing_up_is_two_entries_in_the_user_s_own_stream(world: Social) -> None:
     batch = await world.commit(sign_up())
     created, session = batch.entries
     grant: Grant = batch.outcomes[0]
@@ -74,8 +72,7 @@ async def test_signing_up_is_two_entries_in_the_user_s_own_stream() -> None:
     assert grant.expires_ms == world.now_ms + 90 * 24 * 3600 * 1000
 
 
-async def test_entries_carry_what_the_tables_say() -> None:
-    world = await opened()
+async def test_entries_carry_what_the_tables_say(world: Social) -> None:
     ann = await world.do(sign_up())
     ben = await world.do(sign_up("ben"))
     await world.do(UpdateProfile(user_id=ann.user_id, about="sea", username="Anna"))
@@ -113,16 +110,14 @@ async def test_entries_carry_what_the_tables_say() -> None:
     assert entries[4].record.user.username == "Anna"
 
 
-async def test_a_session_s_record_at_hand_is_the_one_in_the_table() -> None:
-    world = await opened()
+async def test_a_session_s_record_at_hand_is_the_one_in_the_table(world: Social) -> None:
     batch = await world.commit(sign_up())
     session_id = batch.outcomes[0].session_id
     found = await world.store.read(sessions.sessions_by_id, [session_id])
     assert batch.entries[1].record == found[session_id]
 
 
-async def test_a_repeat_gets_the_first_grant_and_leaves_nothing() -> None:
-    world = await opened()
+async def test_a_repeat_gets_the_first_grant_and_leaves_nothing(world: Social) -> None:
     first = await world.do(sign_up(op=op(1)))
     head = await world.head()
     batch = await world.commit(sign_up(op=op(1)), sign_up(op=op(1)))
@@ -131,8 +126,7 @@ async def test_a_repeat_gets_the_first_grant_and_leaves_nothing() -> None:
     assert await world.rows("SELECT COUNT(*) FROM users") == [(1,)]
 
 
-async def test_one_batch_gives_a_name_and_an_address_once() -> None:
-    world = await opened()
+async def test_one_batch_gives_a_name_and_an_address_once(world: Social) -> None:
     batch = await world.commit(
         sign_up("ann", "a@example.org"),
         sign_up("ANN", "b@example.org"),
@@ -145,8 +139,7 @@ async def test_one_batch_gives_a_name_and_an_address_once() -> None:
     assert len(batch.entries) == 4
 
 
-async def test_a_refused_sign_up_leaves_nothing() -> None:
-    world = await opened()
+async def test_a_refused_sign_up_leaves_nothing(world: Social) -> None:
     for change in (sign_up("admin"), sign_up("a"), sign_up("\u017fam")):
         with pytest.raises(Invalid):
             await world.do(change)
@@ -155,8 +148,7 @@ async def test_a_refused_sign_up_leaves_nothing() -> None:
         assert await world.rows(f"SELECT COUNT(*) FROM {table}") == [(0,)]
 
 
-async def test_two_users_swap_nothing_in_one_batch() -> None:
-    world = await opened()
+async def test_two_users_swap_nothing_in_one_batch(world: Social) -> None:
     ann, ben = [await world.do(sign_up(name)) for name in ("ann", "ben")]
     batch = await world.commit(
         UpdateProfile(user_id=ann.user_id, username="free"),
@@ -181,39 +173,39 @@ async def test_two_users_swap_nothing_in_one_batch() -> None:
         max_size=12,
     )
 )
-def test_names_belong_to_one_user_whatever_comes(steps: list[tuple[bool, str]]) -> None:
+def test_names_belong_to_one_user_whatever_comes(
+    open_store: OpenStore, steps: list[tuple[bool, str]]
+) -> None:
     """Against a model: sign-ups and renamings, in any order."""
 
     async def main() -> None:
-        world = await opened()
-        owners: dict[str, int] = {}  # key -> user
-        users: list[int] = []
-        for number, (renames, name) in enumerate(steps):
-            key = name.lower()
-            user = users[number % len(users)] if renames and users else 0
-            allowed = not rules.username_problem(name) and owners.get(key, user) == user
-            allowed = allowed and (bool(user) or key not in owners)
-            try:
-                if user:
-                    await world.do(UpdateProfile(user_id=user, username=name))
-                    owners = {k: u for k, u in owners.items() if u != user} | {key: user}
+        async with social(open_store, ()) as world:
+            owners: dict[str, int] = {}  # key -> user
+            users: list[int] = []
+            for number, (renames, name) in enumerate(steps):
+                key = name.lower()
+                user = users[number % len(users)] if renames and users else 0
+                allowed = not rules.username_problem(name) and owners.get(key, user) == user
+                allowed = allowed and (bool(user) or key not in owners)
+                try:
+                    if user:
+                        await world.do(UpdateProfile(user_id=user, username=name))
+                        owners = {k: u for k, u in owners.items() if u != user} | {key: user}
+                    else:
+                        grant = await world.do(sign_up(name, f"{number}@example.org"))
+                        users.append(grant.user_id)
+                        owners[key] = grant.user_id
+                except DomainError:
+                    assert not allowed
                 else:
-                    grant = await world.do(sign_up(name, f"{number}@example.org"))
-                    users.append(grant.user_id)
-                    owners[key] = grant.user_id
-            except DomainError:
-                assert not allowed
-            else:
-                assert allowed
-        found = await world.rows("SELECT username_key, id FROM users")
-        assert dict(found) == owners
-        await world.store.aclose()
+                    assert allowed
+            found = await world.rows("SELECT username_key, id FROM users")
+            assert dict(found) == owners
 
     trio.run(main)
 
 
-async def test_a_code_and_its_session_are_one() -> None:
-    world = await opened()
+async def test_a_code_and_its_session_are_one(world: Social) -> None:
     await world.do(sign_up())
     await world.store.write(codes.issue, ADDRESS, b"h" * 32, world.now_ms)
     change = SignInWithCode(
@@ -227,8 +219,7 @@ async def test_a_code_and_its_session_are_one() -> None:
     assert [entry.kind for entry in batch.entries] == [Kind.SESSION_CREATED]
 
 
-async def test_a_code_of_a_new_address_is_used_and_leaves_no_entry() -> None:
-    world = await opened()
+async def test_a_code_of_a_new_address_is_used_and_leaves_no_entry(world: Social) -> None:
     await world.store.write(codes.issue, ADDRESS, b"h" * 32, world.now_ms)
     change = SignInWithCode(address=ADDRESS, code_hash=b"h" * 32, session=new_session())
     outcome = await world.do(change)
@@ -238,8 +229,7 @@ async def test_a_code_of_a_new_address_is_used_and_leaves_no_entry() -> None:
         await world.do(change)
 
 
-async def test_a_password_is_the_one_that_was_verified() -> None:
-    world = await opened()
+async def test_a_password_is_the_one_that_was_verified(world: Social) -> None:
     ann = await world.do(sign_up())
     user, session = ann.user_id, ann.session_id
     # Nobody signs in with the password that is not there.
@@ -261,8 +251,7 @@ async def test_a_password_is_the_one_that_was_verified() -> None:
     assert await world.rows("SELECT password FROM users") == [("renewed",)]
 
 
-async def test_a_session_acts_for_its_user_alone() -> None:
-    world = await opened()
+async def test_a_session_acts_for_its_user_alone(world: Social) -> None:
     ann, ben = [await world.do(sign_up(name)) for name in ("ann", "ben")]
     changes: tuple[Change[Any], ...] = (
         RevokeSessions(user_id=ann.user_id, session_id=ben.session_id),
@@ -278,8 +267,7 @@ async def test_a_session_acts_for_its_user_alone() -> None:
         )
 
 
-async def test_a_session_ends_at_its_last_millisecond() -> None:
-    world = await opened()
+async def test_a_session_ends_at_its_last_millisecond(world: Social) -> None:
     grant = await world.do(sign_up())
     digest = tokens.digest(tokens.mint(grant.session_id, b"ann"))
     last = grant.expires_ms - 1
@@ -292,8 +280,7 @@ async def test_a_session_ends_at_its_last_millisecond() -> None:
         await world.do(RevokeSessions(user_id=grant.user_id, session_id=grant.session_id))
 
 
-async def test_a_token_superseded_meanwhile_ends_no_other() -> None:
-    world = await opened()
+async def test_a_token_superseded_meanwhile_ends_no_other(world: Social) -> None:
     grant = await world.do(sign_up())
     old = tokens.digest(tokens.mint(grant.session_id, b"ann"))
     await world.do(
@@ -304,8 +291,7 @@ async def test_a_token_superseded_meanwhile_ends_no_other() -> None:
     assert not await world.store.read(sessions.has_replaced, old)
 
 
-async def test_revoking_ends_a_session_s_old_tokens_too() -> None:
-    world = await opened()
+async def test_revoking_ends_a_session_s_old_tokens_too(world: Social) -> None:
     grant = await world.do(sign_up())
     old = tokens.digest(tokens.mint(grant.session_id, b"ann"))
     await world.do(
@@ -332,8 +318,7 @@ def test_changes_never_show_their_secrets() -> None:
     assert "secret" not in repr(new_session())
 
 
-async def test_a_secret_is_made_once() -> None:
-    world = await opened()
+async def test_a_secret_is_made_once(world: Social) -> None:
     first = await world.store.write(load_or_create_secret, "accounts", 32)
     assert len(first) == 32
     assert await world.store.write(load_or_create_secret, "accounts", 32) == first

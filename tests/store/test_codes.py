@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 import pytest
 
 from store.changes.base import Op
 from store.errors import TooMany
 from store.queries import codes
 from store.queries.codes import Verdict
-from store.sqlite import SqliteStore
-from tests.closing import until_the_end
 from tests.store.social import START_MS, Social
 
 ADDRESS = "ann@example.org"
@@ -18,10 +18,9 @@ OP = Op(scope="d:01", key=b"k" * 16, digest=b"d" * 16)
 DAY = 24 * 3600 * 1000
 
 
-async def opened() -> Social:
-    store = until_the_end(SqliteStore.in_memory())
-    await store.migrate()
-    return Social(store)
+@pytest.fixture
+def world(empty_world: AbstractAsyncContextManager[Social]) -> AbstractAsyncContextManager[Social]:
+    return empty_world
 
 
 async def issue(world: Social, at: int, code_hash: bytes = RIGHT, address: str = ADDRESS) -> int:
@@ -41,8 +40,7 @@ async def spend(world: Social, at: int, code_hash: bytes = RIGHT) -> bool:
     return await world.store.write(codes.spend, ADDRESS, code_hash, START_MS + at)
 
 
-async def test_a_code_lives_ten_minutes() -> None:
-    world = await opened()
+async def test_a_code_lives_ten_minutes(world: Social) -> None:
     assert await issue(world, 0) == 0
     assert await judge(world, 600_000 - 1) == (Verdict.RIGHT, 5)
     assert await judge(world, 600_000) == (Verdict.GONE, 0)
@@ -50,8 +48,7 @@ async def test_a_code_lives_ten_minutes() -> None:
     assert await spend(world, 600_000 - 1)
 
 
-async def test_the_fifth_wrong_attempt_ends_it() -> None:
-    world = await opened()
+async def test_the_fifth_wrong_attempt_ends_it(world: Social) -> None:
     await issue(world, 0)
     for left in (4, 3, 2, 1):
         assert await judge(world, 1, OTHER) == (Verdict.WRONG, left)
@@ -63,8 +60,7 @@ async def test_the_fifth_wrong_attempt_ends_it() -> None:
     assert await judge(world, 30_001, OTHER) == (Verdict.WRONG, 4)
 
 
-async def test_it_is_spent_once() -> None:
-    world = await opened()
+async def test_it_is_spent_once(world: Social) -> None:
     await issue(world, 0)
     assert not await spend(world, 1, OTHER)
     assert await spend(world, 1)
@@ -75,16 +71,14 @@ async def test_it_is_spent_once() -> None:
     assert not await spend(world, 1, b"")
 
 
-async def test_a_newer_code_takes_its_place() -> None:
-    world = await opened()
+async def test_a_newer_code_takes_its_place(world: Social) -> None:
     await issue(world, 0, OTHER)
     await issue(world, 30_000, RIGHT)
     assert not await spend(world, 30_001, OTHER)
     assert await spend(world, 30_001, RIGHT)
 
 
-async def test_thirty_seconds_lie_between_two_codes() -> None:
-    world = await opened()
+async def test_thirty_seconds_lie_between_two_codes(world: Social) -> None:
     assert await issue(world, 0) == 0
     assert await issue(world, 1) == 29_999
     assert await issue(world, 29_999, OTHER) == 1
@@ -93,8 +87,7 @@ async def test_thirty_seconds_lie_between_two_codes() -> None:
     assert await issue(world, 30_000, address="ben@example.org") == 0
 
 
-async def test_an_address_has_ten_a_day_though_they_are_used() -> None:
-    world = await opened()
+async def test_an_address_has_ten_a_day_though_they_are_used(world: Social) -> None:
     for number in range(10):
         at = number * 30_000
         assert await issue(world, at) == 0
@@ -105,8 +98,7 @@ async def test_an_address_has_ten_a_day_though_they_are_used() -> None:
     assert await issue(world, DAY + 30_000) == 0
 
 
-async def test_both_limits_hold_at_once() -> None:
-    world = await opened()
+async def test_both_limits_hold_at_once(world: Social) -> None:
     for number in range(9):
         assert await issue(world, number * 30_000) == 0
     assert await issue(world, DAY - 10_000) == 0
@@ -116,8 +108,7 @@ async def test_both_limits_hold_at_once() -> None:
     assert await issue(world, DAY + 20_000) == 0
 
 
-async def test_a_repeat_is_known_before_the_code_is_judged() -> None:
-    world = await opened()
+async def test_a_repeat_is_known_before_the_code_is_judged(world: Social) -> None:
     await issue(world, 0)
     await world.run(
         "INSERT INTO ops (scope, op_key, digest, result, at_ms) VALUES (?, ?, ?, ?, 0)",
@@ -131,8 +122,7 @@ async def test_a_repeat_is_known_before_the_code_is_judged() -> None:
     assert await world.rows("SELECT attempts FROM codes") == [(0,)]
 
 
-async def test_only_rows_that_limit_nothing_are_forgotten() -> None:
-    world = await opened()
+async def test_only_rows_that_limit_nothing_are_forgotten(world: Social) -> None:
     await issue(world, 0)
     await issue(world, 1000, address="ben@example.org")
     assert await world.store.write(codes.forget_old_codes, START_MS + DAY - 1) == 0
@@ -141,8 +131,7 @@ async def test_only_rows_that_limit_nothing_are_forgotten() -> None:
 
 
 @pytest.mark.parametrize("late", [0, 1])
-async def test_a_code_at_the_end_of_the_day_outlives_it(late: int) -> None:
-    world = await opened()
+async def test_a_code_at_the_end_of_the_day_outlives_it(world: Social, late: int) -> None:
     await issue(world, 0)
     await issue(world, DAY - 1)
     assert await world.store.write(codes.forget_old_codes, START_MS + DAY + late) == 0

@@ -10,11 +10,10 @@ from store.errors import Forbidden, Invalid, NotFound
 from store.log import Kind, Stream
 from store.queries.comments import comments_by_id, comments_page
 from store.queries.hydrate import hydrate
-from tests.store.social import ANN, BEN, CAT, NOBODY, open_social, statements
+from tests.store.social import ANN, BEN, CAT, NOBODY, Social, statements
 
 
-async def test_a_comment_is_an_entry_in_its_writers_stream() -> None:
-    world = await open_social()
+async def test_a_comment_is_an_entry_in_its_writers_stream(world: Social) -> None:
     post = await world.post(ANN)
     made = await world.comment(BEN, post.id, "blue")
     (entry,) = await world.entries(post.id)
@@ -28,8 +27,7 @@ async def test_a_comment_is_an_entry_in_its_writers_stream() -> None:
     assert await world.store.read(comments_by_id, [made.id]) == {made.id: made}
 
 
-async def test_a_batch_refuses_only_whom_it_must() -> None:
-    world = await open_social()
+async def test_a_batch_refuses_only_whom_it_must(world: Social) -> None:
     post, other, gone = await world.post(), await world.post(), await world.post()
     await world.do(DeletePost(user_id=ANN, post_id=gone.id))
     first = await world.comment(BEN, post.id)
@@ -53,8 +51,7 @@ async def test_a_batch_refuses_only_whom_it_must() -> None:
     assert len(await world.entries(before)) == 2
 
 
-async def test_only_the_writer_edits() -> None:
-    world = await open_social()
+async def test_only_the_writer_edits(world: Social) -> None:
     post = await world.post(ANN)
     made = await world.comment(BEN, post.id)
     edited = await world.do(EditComment(user_id=BEN, comment_id=made.id, text="oh"))
@@ -69,8 +66,7 @@ async def test_only_the_writer_edits() -> None:
         await world.do(EditComment(user_id=BEN, comment_id=made.id, text="oh"))
 
 
-async def test_the_writer_deletes_with_one_entry() -> None:
-    world = await open_social()
+async def test_the_writer_deletes_with_one_entry(world: Social) -> None:
     post = await world.post(ANN)
     made = await world.comment(BEN, post.id)
     gone = await world.do(DeleteComment(user_id=BEN, comment_id=made.id))
@@ -81,8 +77,7 @@ async def test_the_writer_deletes_with_one_entry() -> None:
         await world.do(DeleteComment(user_id=BEN, comment_id=made.id))
 
 
-async def test_the_author_of_the_post_deletes_with_a_copy_in_his_own_stream() -> None:
-    world = await open_social()
+async def test_the_author_of_the_post_deletes_with_a_copy_in_his_own_stream(world: Social) -> None:
     post = await world.post(ANN)
     made = await world.comment(BEN, post.id)
     with pytest.raises(Forbidden):
@@ -99,8 +94,7 @@ async def test_the_author_of_the_post_deletes_with_a_copy_in_his_own_stream() ->
     ] * 2
 
 
-async def test_with_the_post_its_comments_are_out_of_reach() -> None:
-    world = await open_social()
+async def test_with_the_post_its_comments_are_out_of_reach(world: Social) -> None:
     post = await world.post(ANN)
     made = await world.comment(BEN, post.id)
     await world.do(DeletePost(user_id=ANN, post_id=post.id))
@@ -113,8 +107,7 @@ async def test_with_the_post_its_comments_are_out_of_reach() -> None:
             await world.do(change)
 
 
-async def test_the_list_begins_with_the_latest_and_new_comments_move_no_page() -> None:
-    world = await open_social()
+async def test_the_list_begins_with_the_latest_and_new_comments_move_no_page(world: Social) -> None:
     post = await world.post(ANN)
     one, two, three = [await world.comment(BEN, post.id, text) for text in "abc"]
     await world.comment(BEN, (await world.post(ANN)).id, "elsewhere")
@@ -127,8 +120,7 @@ async def test_the_list_begins_with_the_latest_and_new_comments_move_no_page() -
     assert ([c.text for c in page], more) == (["d", "c", "a"], 0)
 
 
-async def test_many_comments_take_as_many_statements_as_one() -> None:
-    world = await open_social()
+async def test_many_comments_take_as_many_statements_as_one(world: Social) -> None:
     post = await world.post(ANN)
     for user in (ANN, BEN, CAT):
         await world.comment(user, post.id)

@@ -10,11 +10,10 @@ from store.log import Kind, Stream
 from store.queries.follows import followers, followings
 from store.queries.hydrate import hydrate
 from store.records import FollowRecord
-from tests.store.social import ANN, BEN, CAT, DAN, NOBODY, open_social
+from tests.store.social import ANN, BEN, CAT, DAN, NOBODY, Social
 
 
-async def test_following_is_an_entry_in_the_followers_stream() -> None:
-    world = await open_social()
+async def test_following_is_an_entry_in_the_followers_stream(world: Social) -> None:
     before = await world.head()
     follow = await world.follow(ANN, BEN)
     (entry,) = await world.entries(before)
@@ -24,8 +23,7 @@ async def test_following_is_an_entry_in_the_followers_stream() -> None:
     assert (entry.kind, entry.stream, entry.subject_id) == (Kind.FOLLOWED, Stream.user(ANN), BEN)
 
 
-async def test_what_is_so_already_leaves_no_entry() -> None:
-    world = await open_social()
+async def test_what_is_so_already_leaves_no_entry(world: Social) -> None:
     before = await world.head()
     never = await world.follow(ANN, BEN, False)
     assert (never.following, never.changed) == (False, before)
@@ -42,8 +40,7 @@ async def test_what_is_so_already_leaves_no_entry() -> None:
     ]
 
 
-async def test_nobody_follows_himself_or_nobody() -> None:
-    world = await open_social()
+async def test_nobody_follows_himself_or_nobody(world: Social) -> None:
     before = await world.head()
     for following in (True, False):
         with pytest.raises(Invalid):
@@ -53,8 +50,7 @@ async def test_nobody_follows_himself_or_nobody() -> None:
     assert await world.entries(before) == []
 
 
-async def test_one_batch_keeps_the_order_of_one_users_taps() -> None:
-    world = await open_social()
+async def test_one_batch_keeps_the_order_of_one_users_taps(world: Social) -> None:
     batch = await world.commit(
         *(SetFollow(follower_id=ANN, followee_id=BEN, following=on) for on in (True, False)),
         SetFollow(follower_id=BEN, followee_id=ANN, following=True),
@@ -63,8 +59,7 @@ async def test_one_batch_keeps_the_order_of_one_users_taps() -> None:
     assert await world.rows("SELECT follower_id, followee_id FROM follows") == [(BEN, ANN)]
 
 
-async def test_both_lists_begin_with_the_latest_and_new_follows_move_no_page() -> None:
-    world = await open_social()
+async def test_both_lists_begin_with_the_latest_and_new_follows_move_no_page(world: Social) -> None:
     for user in (BEN, CAT):
         await world.follow(user, ANN)
         await world.follow(ANN, user)

@@ -18,11 +18,10 @@ from store.queries.hydrate import hydrate
 from store.queries.likes import likers
 from store.records import LikeRecord
 from store.transaction import Transaction
-from tests.store.social import ANN, BEN, CAT, DAN, open_social, statements
+from tests.store.social import ANN, BEN, CAT, DAN, Social, statements
 
 
-async def test_liking_is_an_entry_in_the_likers_stream() -> None:
-    world = await open_social()
+async def test_liking_is_an_entry_in_the_likers_stream(world: Social) -> None:
     post = await world.post(ANN)
     like = await world.like(BEN, post.id)
     (entry,) = await world.entries(post.id)
@@ -31,8 +30,7 @@ async def test_liking_is_an_entry_in_the_likers_stream() -> None:
     assert (entry.actor_id, entry.subject_id, entry.other_id) == (BEN, post.id, ANN)
 
 
-async def test_what_is_so_already_leaves_no_entry() -> None:
-    world = await open_social()
+async def test_what_is_so_already_leaves_no_entry(world: Social) -> None:
     post = await world.post(ANN)
     never = await world.like(BEN, post.id, liked=False)
     assert (never.liked, never.changed) == (False, post.id)
@@ -45,8 +43,7 @@ async def test_what_is_so_already_leaves_no_entry() -> None:
     assert [e.kind for e in await world.entries(post.id)] == [Kind.POST_LIKED, Kind.POST_UNLIKED]
 
 
-async def test_one_batch_keeps_the_order_of_one_users_taps() -> None:
-    world = await open_social()
+async def test_one_batch_keeps_the_order_of_one_users_taps(world: Social) -> None:
     post = await world.post(ANN)
     taps = [SetLike(user_id=BEN, post_id=post.id, liked=on) for on in (True, False, True, True)]
     batch = await world.commit(*taps, SetLike(user_id=CAT, post_id=post.id, liked=True))
@@ -57,8 +54,7 @@ async def test_one_batch_keeps_the_order_of_one_users_taps() -> None:
     assert len(await world.rows("SELECT * FROM likes")) == 2
 
 
-async def test_a_deleted_post_is_not_liked() -> None:
-    world = await open_social()
+async def test_a_deleted_post_is_not_liked(world: Social) -> None:
     post = await world.post(ANN)
     batch = await world.commit(
         SetLike(user_id=BEN, post_id=post.id, liked=True),
@@ -81,8 +77,7 @@ def test_a_busy_post_stays_one_wave() -> None:
     assert len(waves([*changes, DeletePost(user_id=1, post_id=7), changes[0]])) == 3
 
 
-async def test_entries_say_what_a_like_was_even_when_it_is_over() -> None:
-    world = await open_social()
+async def test_entries_say_what_a_like_was_even_when_it_is_over(world: Social) -> None:
     post = await world.post(ANN)
     await world.like(BEN, post.id)
     await world.like(BEN, post.id, liked=False)
@@ -94,8 +89,7 @@ async def test_entries_say_what_a_like_was_even_when_it_is_over() -> None:
     ]
 
 
-async def test_the_list_begins_with_the_latest_and_new_likes_move_no_page() -> None:
-    world = await open_social()
+async def test_the_list_begins_with_the_latest_and_new_likes_move_no_page(world: Social) -> None:
     post = await world.post(ANN)
     for user in (ANN, BEN, CAT):
         await world.like(user, post.id)
@@ -107,8 +101,7 @@ async def test_the_list_begins_with_the_latest_and_new_likes_move_no_page() -> N
 
 
 @pytest.mark.parametrize("liked", [True, False])
-async def test_many_likes_take_as_many_statements_as_one(liked: bool) -> None:
-    world = await open_social()
+async def test_many_likes_take_as_many_statements_as_one(world: Social, liked: bool) -> None:
     posts = [(await world.post(ANN)).id for _ in range(8)]
     tx_counts = []
     for batch in (posts[:1], posts[1:]):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,14 +14,15 @@ from store.changes.media import ReserveMedia, StoreMedia
 from store.changes.messages import DeleteMessage, HideMessage, SendMessage
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember
 from store.errors import Conflict, DomainError, Invalid, NotFound, OpKeyReused
+from store.interface import Store
 from store.log import Batch, Kind, Stream, read_entries
 from store.queries.hydrate import hydrate
 from store.queries.media import media_by_id
 from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord, Purpose
-from store.sqlite import SqliteStore
 from store.transaction import Transaction
-from tests.closing import until_the_end
+from tests.contracts.backends import OpenStore
+from tests.store.social import social
 
 OWNER, FRIEND, OTHER, STRANGER = 1, 2, 3, 4
 BYTES = b"the bytes of a photograph"
@@ -30,26 +33,22 @@ def media_id(number: int) -> str:
     return f"{number:032x}"
 
 
-async def open_store() -> SqliteStore:
-    store = until_the_end(SqliteStore.in_memory())
-    await store.migrate()
-    await store.write(_add_users)
-    return store
+@asynccontextmanager
+async def _store_with_users(open_store: OpenStore) -> AsyncIterator[Store]:
+    async with social(open_store, (OWNER, FRIEND, OTHER, STRANGER)) as world:
+        yield world.store
 
 
-async def _add_users(tx: Transaction) -> None:
-    await tx.run_many(
-        "INSERT INTO users (id, username, username_key, name, about, avatar_id, password, "
-        "created_ms, changed) VALUES (?, ?, ?, '', '', '', '', 0, 0)",
-        [(user, f"user{user}", f"user{user}") for user in (OWNER, FRIEND, OTHER, STRANGER)],
-    )
+@pytest.fixture
+def store(open_store: OpenStore) -> AbstractAsyncContextManager[Store]:
+    return _store_with_users(open_store)
 
 
-async def commit(store: SqliteStore, *changes: Change[Any], now_ms: int = 1000) -> Batch:
+async def commit(store: Store, *changes: Change[Any], now_ms: int = 1000) -> Batch:
     return await store.commit(changes, now_ms)
 
 
-async def do(store: SqliteStore, change: Change[Any], now_ms: int = 1000) -> Any:
+async def do(store: Store, change: Change[Any], now_ms: int = 1000) -> Any:
     outcome = (await store.commit([change], now_ms)).outcomes[0]
     if isinstance(outcome, DomainError):
         raise outcome
@@ -79,14 +78,13 @@ def store_media(number: int = 1, **values: Any) -> StoreMedia:
     return StoreMedia(**(fields | values))
 
 
-async def stored(store: SqliteStore, number: int = 1, **values: Any) -> MediaRecord:
+async def stored(store: Store, number: int = 1, **values: Any) -> MediaRecord:
     await do(store, reserve(number, **values))
     record: MediaRecord = await do(store, store_media(number))
     return record
 
 
-async def test_a_reserved_object_awaits_its_bytes_and_leaves_no_entry() -> None:
-    store = await open_store()
+async def test_a_reserved_object_awaits_its_bytes_and_leaves_no_entry(store: Store) -> None:
     batch = await commit(store, reserve(name="beach.jpg"))
     record = batch.outcomes[0]
     assert (record.stored, record.name, record.size) == (False, "beach.jpg", len(BYTES))
@@ -94,8 +92,7 @@ async def test_a_reserved_object_awaits_its_bytes_and_leaves_no_entry() -> None:
     assert await store.read(media_by_id, [media_id(1)]) == {media_id(1): record}
 
 
-async def test_storing_fills_the_row_and_tells_the_owner() -> None:
-    store = await open_store()
+async def test_storing_fills_the_row_and_tells_the_owner(store: Store) -> None:
     await do(store, reserve())
     batch = await commit(store, store_media())
     record = batch.outcomes[0]
@@ -116,20 +113,18 @@ async def test_storing_fills_the_row_and_tells_the_owner() -> None:
     assert await store.read(media_by_id, [record.id]) == {record.id: record}
 
 
-async def test_an_entry_read_from_the_log_finds_its_object_again() -> None:
-    store = await open_store()
+async def test_an_entry_read_from_the_log_finds_its_object_again(store: Store) -> None:
     first, second = await stored(store, 1), await stored(store, 2)
 
     async def read(tx: Transaction) -> list[Any]:
-        entries = await read_entries(tx, 0, 100, 100)
+        entries = await read_entries(tx, 0, 1 << 62, 100)
         await hydrate(tx, entries)
         return [entry.record for entry in entries]
 
     assert await store.read(read) == [first, second]
 
 
-async def test_the_same_bytes_again_change_nothing_and_others_are_a_conflict() -> None:
-    store = await open_store()
+async def test_the_same_bytes_again_change_nothing_and_others_are_a_conflict(store: Store) -> None:
     record = await stored(store)
     again = await commit(store, store_media())
     assert again.outcomes == [record]
@@ -147,17 +142,15 @@ async def test_the_same_bytes_again_change_nothing_and_others_are_a_conflict() -
     ],
 )
 async def test_what_was_announced_must_come(
-    announced: dict[str, Any], values: dict[str, Any], error: type[DomainError]
+    store: Store, announced: dict[str, Any], values: dict[str, Any], error: type[DomainError]
 ) -> None:
-    store = await open_store()
     await do(store, reserve(**announced))
     with pytest.raises(error):
         await do(store, store_media(**values))
     assert not (await store.read(media_by_id, [media_id(1)]))[media_id(1)].stored
 
 
-async def test_bytes_that_the_owner_has_stored_need_no_upload() -> None:
-    store = await open_store()
+async def test_bytes_that_the_owner_has_stored_need_no_upload(store: Store) -> None:
     first = await stored(store)
     batch = await commit(store, reserve(2, sha256=HASH, purpose=Purpose.POST, name="again"))
     (second,) = batch.outcomes
@@ -167,43 +160,37 @@ async def test_bytes_that_the_owner_has_stored_need_no_upload() -> None:
     assert [entry.record for entry in batch.entries] == [second]
 
 
-async def test_another_users_bytes_stay_his() -> None:
+async def test_another_users_bytes_stay_his(store: Store) -> None:
     """Knowing a digest is not having the file."""
-    store = await open_store()
     await stored(store)
     record = await do(store, reserve(2, owner_id=STRANGER, sha256=HASH))
     assert not record.stored
 
 
-async def test_a_pending_object_does_not_count_as_known_bytes() -> None:
-    store = await open_store()
+async def test_a_pending_object_does_not_count_as_known_bytes(store: Store) -> None:
     await do(store, reserve(1, sha256=HASH))
     assert not (await do(store, reserve(2, sha256=HASH))).stored
 
 
 @pytest.mark.parametrize("values", [{"size": 0}, {"size": -1}, {"sha256": b"short"}])
-async def test_senseless_reservations(values: dict[str, Any]) -> None:
-    store = await open_store()
+async def test_senseless_reservations(store: Store, values: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         await do(store, reserve(**values))
 
 
-async def test_a_digest_with_the_wrong_size_is_refused() -> None:
-    store = await open_store()
+async def test_a_digest_with_the_wrong_size_is_refused(store: Store) -> None:
     await stored(store)
     with pytest.raises(Invalid):
         await do(store, reserve(2, sha256=HASH, size=5))
 
 
-async def test_an_id_is_taken_once() -> None:
-    store = await open_store()
+async def test_an_id_is_taken_once(store: Store) -> None:
     await do(store, reserve())
     with pytest.raises(Conflict):
         await do(store, reserve(owner_id=STRANGER))
 
 
-async def test_a_repeated_reservation_answers_with_the_first() -> None:
-    store = await open_store()
+async def test_a_repeated_reservation_answers_with_the_first(store: Store) -> None:
     op = Op(scope="u:1", key=b"k" * 16, digest=b"d" * 16)
     first = await do(store, reserve(1, op=op))
     assert await do(store, reserve(2, op=op)) == first
@@ -212,8 +199,7 @@ async def test_a_repeated_reservation_answers_with_the_first() -> None:
         await do(store, reserve(3, op=Op(scope="u:1", key=b"k" * 16, digest=b"x" * 16)))
 
 
-async def test_a_batch_of_reservation_and_bytes_is_applied_in_order() -> None:
-    store = await open_store()
+async def test_a_batch_of_reservation_and_bytes_is_applied_in_order(store: Store) -> None:
     batch = await commit(store, reserve(), store_media(), store_media())
     assert [outcome.stored for outcome in batch.outcomes] == [False, True, True]
     assert len(batch.entries) == 1
@@ -222,17 +208,17 @@ async def test_a_batch_of_reservation_and_bytes_is_applied_in_order() -> None:
 # Who may see it.
 
 
-async def seen_by(store: SqliteStore, viewer: int, number: int = 1) -> bool:
+async def seen_by(store: Store, viewer: int, number: int = 1) -> bool:
     return await store.read(viewable, viewer, media_id(number)) is not None
 
 
-async def send(store: SqliteStore, room_id: int, *numbers: int) -> int:
+async def send(store: Store, room_id: int, *numbers: int) -> int:
     message = await do(
         store,
         SendMessage(
             sender_id=OWNER,
             room_id=room_id,
-            client_id=bytes([room_id, *numbers, 0]).ljust(16, b"\1"),
+            client_id=f"{room_id}:{numbers}".encode().ljust(16, b"\1"),
             text="",
             media_ids=tuple(media_id(one) for one in numbers),
         ),
@@ -241,8 +227,7 @@ async def send(store: SqliteStore, room_id: int, *numbers: int) -> int:
     return found
 
 
-async def test_public_media_are_seen_by_all_and_private_ones_by_their_owner() -> None:
-    store = await open_store()
+async def test_public_media_are_seen_by_all_and_private_ones_by_their_owner(store: Store) -> None:
     await stored(store, 1, purpose=Purpose.POST)
     await stored(store, 2, purpose=Purpose.AVATAR)
     await stored(store, 3, purpose=Purpose.CHAT)
@@ -252,15 +237,13 @@ async def test_public_media_are_seen_by_all_and_private_ones_by_their_owner() ->
     assert set(await store.read(viewable_media, OWNER, ids)) == set(ids[:3])
 
 
-async def test_what_has_no_bytes_yet_is_seen_by_its_owner_alone() -> None:
-    store = await open_store()
+async def test_what_has_no_bytes_yet_is_seen_by_its_owner_alone(store: Store) -> None:
     await do(store, reserve(purpose=Purpose.POST))
     assert await seen_by(store, OWNER)
     assert not await seen_by(store, STRANGER)
 
 
-async def test_an_attachment_is_seen_by_the_members_who_may_read_its_message() -> None:
-    store = await open_store()
+async def test_an_attachment_is_seen_by_the_members_who_may_read_its_message(store: Store) -> None:
     await stored(store)
     room_id = await do(store, OpenDirect(user_id=OWNER, peer_id=FRIEND))
     assert not await seen_by(store, FRIEND)
@@ -269,8 +252,7 @@ async def test_an_attachment_is_seen_by_the_members_who_may_read_its_message() -
     assert not await seen_by(store, STRANGER)
 
 
-async def test_deleting_the_message_takes_the_attachment_back() -> None:
-    store = await open_store()
+async def test_deleting_the_message_takes_the_attachment_back(store: Store) -> None:
     await stored(store)
     room_id = await do(store, OpenDirect(user_id=OWNER, peer_id=FRIEND))
     message_id = await send(store, room_id, 1)
@@ -279,8 +261,7 @@ async def test_deleting_the_message_takes_the_attachment_back() -> None:
     assert await seen_by(store, OWNER)
 
 
-async def test_hiding_the_message_takes_it_from_the_hider_alone() -> None:
-    store = await open_store()
+async def test_hiding_the_message_takes_it_from_the_hider_alone(store: Store) -> None:
     await stored(store)
     room_id = await do(store, CreateGroup(user_id=OWNER, title="t", user_ids=(FRIEND, OTHER)))
     message_id = await send(store, room_id, 1)
@@ -289,8 +270,7 @@ async def test_hiding_the_message_takes_it_from_the_hider_alone() -> None:
     assert await seen_by(store, OTHER)
 
 
-async def test_a_second_message_with_it_still_shows_it() -> None:
-    store = await open_store()
+async def test_a_second_message_with_it_still_shows_it(store: Store) -> None:
     await stored(store)
     room_id = await do(store, OpenDirect(user_id=OWNER, peer_id=FRIEND))
     first = await send(store, room_id, 1)
@@ -300,8 +280,7 @@ async def test_a_second_message_with_it_still_shows_it() -> None:
     assert await seen_by(store, FRIEND)
 
 
-async def test_stays_bound_what_a_member_sees() -> None:
-    store = await open_store()
+async def test_stays_bound_what_a_member_sees(store: Store) -> None:
     for number in (1, 2, 3):
         await stored(store, number)
     room_id = await do(store, CreateGroup(user_id=OWNER, title="t", user_ids=(OTHER,)))

@@ -7,21 +7,20 @@ from store.log import Kind, Stream
 from store.queries.hydrate import hydrate
 from store.queries.notifications import notifications_page, unseen
 from store.records import SeenRecord
-from tests.store.social import ANN, BEN, CAT, DAN, Social, open_social, statements
+from tests.store.social import ANN, BEN, CAT, DAN, Social, statements
 
 
-async def three_likes() -> tuple[Social, list[int]]:
+async def three_likes(world: Social) -> list[int]:
     """Ann has three notifications; their ids, the earliest first."""
-    world = await open_social()
     post = await world.post(ANN, "sea", await world.photograph())
     for user in (BEN, CAT, DAN):
         await world.like(user, post.id)
     await world.project()
-    return world, [one.id for one in reversed(await world.told(ANN))]
+    return [one.id for one in reversed(await world.told(ANN))]
 
 
-async def test_seeing_is_an_entry_with_the_pointer() -> None:
-    world, ids = await three_likes()
+async def test_seeing_is_an_entry_with_the_pointer(world: Social) -> None:
+    ids = await three_likes(world)
     before = await world.head()
     seen = await world.do(MarkSeen(user_id=ANN, up_to_id=ids[1]))
     (entry,) = await world.entries(before)
@@ -33,8 +32,8 @@ async def test_seeing_is_an_entry_with_the_pointer() -> None:
     assert await world.store.read(unseen, ANN) == 1
 
 
-async def test_the_pointer_never_moves_back_nor_past_what_there_is() -> None:
-    world, ids = await three_likes()
+async def test_the_pointer_never_moves_back_nor_past_what_there_is(world: Social) -> None:
+    ids = await three_likes(world)
     assert await world.do(MarkSeen(user_id=BEN, up_to_id=1 << 60)) == SeenRecord(
         up_to_id=0, changed=0
     )
@@ -50,8 +49,8 @@ async def test_the_pointer_never_moves_back_nor_past_what_there_is() -> None:
     assert [one.seen for one in await world.told(ANN)] == [False, True, True, True]
 
 
-async def test_pages_of_notifications_stand_still_and_cost_the_same() -> None:
-    world, ids = await three_likes()
+async def test_pages_of_notifications_stand_still_and_cost_the_same(world: Social) -> None:
+    ids = await three_likes(world)
     page, more = await world.store.read(notifications_page, ANN, 0, 2)
     assert [one.id for one in page] == ids[:0:-1]
     await world.follow(BEN, ANN)

@@ -11,11 +11,10 @@ from store.log import Kind, Stream
 from store.queries.hydrate import hydrate
 from store.queries.posts import post, posts_by_id
 from store.records import Purpose
-from tests.store.social import ANN, BEN, NOBODY, open_social, statements
+from tests.store.social import ANN, BEN, NOBODY, Social, statements
 
 
-async def test_a_post_is_a_row_and_an_entry_in_its_authors_stream() -> None:
-    world = await open_social()
+async def test_a_post_is_a_row_and_an_entry_in_its_authors_stream(world: Social) -> None:
     first, second = await world.photograph(), await world.photograph()
     before = await world.head()
     made = await world.do(CreatePost(author_id=ANN, text="sea", media_ids=(second, first)))
@@ -31,8 +30,7 @@ async def test_a_post_is_a_row_and_an_entry_in_its_authors_stream() -> None:
     assert await world.store.read(post, made.id, BEN) == made
 
 
-async def test_a_batch_refuses_only_whom_it_must() -> None:
-    world = await open_social()
+async def test_a_batch_refuses_only_whom_it_must(world: Social) -> None:
     mine = await world.photograph(ANN)
     waiting = await world.photograph(ANN, stored=False)
     chat = await world.photograph(ANN, Purpose.CHAT)
@@ -53,8 +51,7 @@ async def test_a_batch_refuses_only_whom_it_must() -> None:
     assert await world.rows("SELECT text FROM posts ORDER BY id") == [("",), ("fine",)]
 
 
-async def test_only_the_author_edits_and_what_remains_is_a_post() -> None:
-    world = await open_social()
+async def test_only_the_author_edits_and_what_remains_is_a_post(world: Social) -> None:
     made = await world.post(ANN)
     edited = await world.do(EditPost(user_id=ANN, post_id=made.id, text="lake"))
     assert (edited.text, edited.edited_ms, edited.created_ms) == (
@@ -75,8 +72,7 @@ async def test_only_the_author_edits_and_what_remains_is_a_post() -> None:
     assert (await world.store.read(post, made.id, BEN)).text == "lake"
 
 
-async def test_deleting_leaves_an_empty_tombstone() -> None:
-    world = await open_social()
+async def test_deleting_leaves_an_empty_tombstone(world: Social) -> None:
     made = await world.post(ANN, "sea", await world.photograph())
     await world.like(ANN, made.id)
     await world.project()
@@ -96,8 +92,7 @@ async def test_deleting_leaves_an_empty_tombstone() -> None:
         await world.store.read(post, made.id, ANN)
 
 
-async def test_the_authors_stream_carries_the_post_as_the_author_sees_it() -> None:
-    world = await open_social()
+async def test_the_authors_stream_carries_the_post_as_the_author_sees_it(world: Social) -> None:
     kept, gone = await world.post(ANN), await world.post(ANN, "hill")
     await world.like(ANN, kept.id)
     await world.like(BEN, kept.id)
@@ -110,8 +105,7 @@ async def test_the_authors_stream_carries_the_post_as_the_author_sees_it() -> No
     assert [e.record.deleted for e in entries] == [False, True, True]
 
 
-async def test_a_repeated_key_answers_with_the_first_post() -> None:
-    world = await open_social()
+async def test_a_repeated_key_answers_with_the_first_post(world: Social) -> None:
     op = Op(scope=f"u:{ANN}", key=b"k" * 16, digest=b"d" * 16)
     first = await world.do(CreatePost(op=op, author_id=ANN, text="sea"))
     again = await world.commit(CreatePost(op=op, author_id=ANN, text="sea"))
@@ -122,8 +116,7 @@ async def test_a_repeated_key_answers_with_the_first_post() -> None:
         await world.do(CreatePost(op=other, author_id=ANN, text="hill"))
 
 
-async def test_many_posts_take_as_many_statements_as_one() -> None:
-    world = await open_social()
+async def test_many_posts_take_as_many_statements_as_one(world: Social) -> None:
     made = [await world.post(ANN, "sea", await world.photograph()) for _ in range(12)]
     ids = [one.id for one in made]
     assert await world.store.read(statements, posts_by_id, ids, BEN) == await world.store.read(

@@ -7,7 +7,7 @@ from store.changes.posts import DeletePost
 from store.projections.base import CountsHint
 from store.queries.posts import post
 from store.queries.users import profile
-from tests.store.social import ANN, BEN, CAT, Social, open_social
+from tests.store.social import ANN, BEN, CAT, Social
 
 
 async def counts(world: Social, post_id: int) -> tuple[int, int]:
@@ -15,8 +15,7 @@ async def counts(world: Social, post_id: int) -> tuple[int, int]:
     return found.likes, found.comments
 
 
-async def test_likes_and_comments_are_counted_with_one_hint_a_post_and_step() -> None:
-    world = await open_social()
+async def test_likes_and_comments_are_counted_with_one_hint_a_post_and_step(world: Social) -> None:
     sea, hill = await world.post(ANN), await world.post(BEN)
     for user in (ANN, BEN, CAT):
         await world.like(user, sea.id)
@@ -34,8 +33,7 @@ async def test_likes_and_comments_are_counted_with_one_hint_a_post_and_step() ->
     assert world.hints == [CountsHint(post_id=sea.id, author_id=ANN, likes=2, comments=1)]
 
 
-async def test_what_comes_to_nothing_within_a_step_is_no_news() -> None:
-    world = await open_social()
+async def test_what_comes_to_nothing_within_a_step_is_no_news(world: Social) -> None:
     sea = await world.post(ANN)
     await world.like(BEN, sea.id)
     await world.like(BEN, sea.id, False)
@@ -44,8 +42,7 @@ async def test_what_comes_to_nothing_within_a_step_is_no_news() -> None:
     assert await world.rows("SELECT * FROM post_counters") == []
 
 
-async def test_a_comment_that_the_author_deletes_is_counted_once() -> None:
-    world = await open_social()
+async def test_a_comment_that_the_author_deletes_is_counted_once(world: Social) -> None:
     sea = await world.post(ANN)
     _, by_author, by_writer = [await world.comment(BEN, sea.id) for _ in range(3)]
     await world.do(DeleteComment(user_id=ANN, comment_id=by_author.id))
@@ -56,8 +53,7 @@ async def test_a_comment_that_the_author_deletes_is_counted_once() -> None:
     assert await world.rows("SELECT * FROM post_counters") == [(sea.id, 0, 1)]
 
 
-async def test_a_deleted_post_takes_its_counts_along() -> None:
-    world = await open_social()
+async def test_a_deleted_post_takes_its_counts_along(world: Social) -> None:
     sea = await world.post(ANN)
     await world.post(ANN)
     await world.like(BEN, sea.id)
@@ -73,8 +69,7 @@ async def test_a_deleted_post_takes_its_counts_along() -> None:
     assert found.posts == 1
 
 
-async def test_followers_and_followings_are_counted() -> None:
-    world = await open_social()
+async def test_followers_and_followings_are_counted(world: Social) -> None:
     await world.follow(ANN, BEN)
     await world.follow(CAT, BEN)
     await world.follow(CAT, BEN, False)
@@ -85,8 +80,7 @@ async def test_followers_and_followings_are_counted() -> None:
     ]
 
 
-async def test_a_count_is_never_negative() -> None:
-    world = await open_social()
+async def test_a_count_is_never_negative(world: Social) -> None:
     sea = await world.post(ANN)
     await world.like(BEN, sea.id)
     await world.step("counters")

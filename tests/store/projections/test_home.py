@@ -6,7 +6,7 @@ from store.changes.posts import DeletePost
 from store.projections.base import HomeHint
 from store.projections.home import HomeProjection
 from store.queries.pages import home, profile_posts
-from tests.store.social import ANN, BEN, CAT, Social, open_social, statements
+from tests.store.social import ANN, BEN, CAT, Social, statements
 
 
 async def timeline(world: Social, user: int) -> list[int]:
@@ -15,8 +15,7 @@ async def timeline(world: Social, user: int) -> list[int]:
     return [one.id for one in page]
 
 
-async def test_a_post_reaches_its_author_and_his_followers() -> None:
-    world = await open_social()
+async def test_a_post_reaches_its_author_and_his_followers(world: Social) -> None:
     await world.follow(BEN, ANN)
     post = await world.post(ANN)
     await world.project()
@@ -27,8 +26,7 @@ async def test_a_post_reaches_its_author_and_his_followers() -> None:
     ]
 
 
-async def test_one_hint_an_author_and_step_names_the_newest_living_post() -> None:
-    world = await open_social()
+async def test_one_hint_an_author_and_step_names_the_newest_living_post(world: Social) -> None:
     one, two, three = [await world.post(ANN) for _ in range(3)]
     other = await world.post(BEN)
     await world.do(DeletePost(user_id=ANN, post_id=three.id))
@@ -40,8 +38,7 @@ async def test_one_hint_an_author_and_step_names_the_newest_living_post() -> Non
     assert await timeline(world, ANN) == [two.id, one.id]
 
 
-async def test_a_deleted_post_leaves_every_timeline() -> None:
-    world = await open_social()
+async def test_a_deleted_post_leaves_every_timeline(world: Social) -> None:
     await world.follow(BEN, ANN)
     post = await world.post(ANN)
     await world.project()
@@ -51,8 +48,7 @@ async def test_a_deleted_post_leaves_every_timeline() -> None:
     assert await world.rows("SELECT * FROM home") == []
 
 
-async def test_following_brings_the_latest_posts_and_unfollowing_takes_them() -> None:
-    world = await open_social()
+async def test_following_brings_the_latest_posts_and_unfollowing_takes_them(world: Social) -> None:
     world.invisible = (HomeProjection(backfill=2), world.invisible[1])
     posts = [(await world.post(ANN)).id for _ in range(3)]
     await world.do(DeletePost(user_id=ANN, post_id=posts[1]))
@@ -67,8 +63,7 @@ async def test_following_brings_the_latest_posts_and_unfollowing_takes_them() ->
     assert await timeline(world, BEN) == [mine.id]
 
 
-async def test_a_follow_that_ended_and_began_again_within_one_step() -> None:
-    world = await open_social()
+async def test_a_follow_that_ended_and_began_again_within_one_step(world: Social) -> None:
     await world.post(ANN, "before")
     await world.follow(BEN, ANN)
     await world.follow(CAT, ANN)
@@ -84,8 +79,7 @@ async def test_a_follow_that_ended_and_began_again_within_one_step() -> None:
     assert await timeline(world, CAT) == []
 
 
-async def test_what_is_over_when_it_is_read_leaves_no_row() -> None:
-    world = await open_social()
+async def test_what_is_over_when_it_is_read_leaves_no_row(world: Social) -> None:
     kept, gone = await world.post(ANN), await world.post(ANN)
     await world.do(DeletePost(user_id=ANN, post_id=gone.id))
     await world.follow(BEN, ANN)
@@ -97,8 +91,7 @@ async def test_what_is_over_when_it_is_read_leaves_no_row() -> None:
     assert len(world.hints) == 1
 
 
-async def test_pages_stand_still_while_posts_are_added() -> None:
-    world = await open_social()
+async def test_pages_stand_still_while_posts_are_added(world: Social) -> None:
     await world.follow(BEN, ANN)
     posts = [(await world.post(ANN)).id for _ in range(3)]
     await world.project()
@@ -113,8 +106,7 @@ async def test_pages_stand_still_while_posts_are_added() -> None:
     assert ([one.id for one in rest], end) == ([posts[0]], 0)
 
 
-async def test_a_page_says_what_the_viewer_likes_at_a_fixed_price() -> None:
-    world = await open_social()
+async def test_a_page_says_what_the_viewer_likes_at_a_fixed_price(world: Social) -> None:
     liked, other = await world.post(ANN), await world.post(ANN)
     await world.like(BEN, liked.id)
     await world.comment(BEN, other.id)

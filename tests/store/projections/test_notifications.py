@@ -11,7 +11,7 @@ from store.changes.posts import DeletePost
 from store.log import Entry, Kind, Stream
 from store.queries.hydrate import hydrate
 from store.records import NotificationKind, RemovedRecord
-from tests.store.social import ANN, BEN, CAT, DAN, Social, open_social
+from tests.store.social import ANN, BEN, CAT, DAN, Social
 
 LIKE, COMMENT, REPLY, FOLLOW = NotificationKind
 
@@ -28,8 +28,7 @@ async def kinds(world: Social, user: int) -> list[NotificationKind]:
     return [one.kind for one in await world.told(user)]
 
 
-async def test_the_author_hears_of_a_like_and_an_unlike_takes_it_back() -> None:
-    world = await open_social()
+async def test_the_author_hears_of_a_like_and_an_unlike_takes_it_back(world: Social) -> None:
     photograph = await world.photograph()
     post = await world.post(ANN, "sea", photograph)
     await world.like(BEN, post.id)
@@ -51,8 +50,7 @@ async def test_the_author_hears_of_a_like_and_an_unlike_takes_it_back() -> None:
     assert second.record == RemovedRecord(notification_id=told.id, changed=second.position)
 
 
-async def test_nobody_hears_of_what_he_did_himself() -> None:
-    world = await open_social()
+async def test_nobody_hears_of_what_he_did_himself(world: Social) -> None:
     post = await world.post(ANN)
     await world.like(ANN, post.id)
     first = await world.comment(ANN, post.id)
@@ -61,8 +59,7 @@ async def test_nobody_hears_of_what_he_did_himself() -> None:
     assert await news(world, post.id) == []
 
 
-async def test_a_comment_tells_the_author_and_a_reply_whom_it_answers() -> None:
-    world = await open_social()
+async def test_a_comment_tells_the_author_and_a_reply_whom_it_answers(world: Social) -> None:
     post = await world.post(ANN)
     first = await world.comment(BEN, post.id, "blue")
     reply = await world.comment(CAT, post.id, "green", reply_to=first.id)
@@ -74,8 +71,7 @@ async def test_a_comment_tells_the_author_and_a_reply_whom_it_answers() -> None:
     assert await world.told(CAT) == []
 
 
-async def test_a_reply_to_the_author_of_the_post_is_one_notification() -> None:
-    world = await open_social()
+async def test_a_reply_to_the_author_of_the_post_is_one_notification(world: Social) -> None:
     post = await world.post(ANN)
     first = await world.comment(ANN, post.id)
     await world.comment(BEN, post.id, reply_to=first.id)
@@ -83,8 +79,7 @@ async def test_a_reply_to_the_author_of_the_post_is_one_notification() -> None:
     assert await kinds(world, ANN) == [REPLY]
 
 
-async def test_an_edited_comment_sends_its_notification_again() -> None:
-    world = await open_social()
+async def test_an_edited_comment_sends_its_notification_again(world: Social) -> None:
     post = await world.post(ANN)
     comment = await world.comment(BEN, post.id, "blue")
     await world.project()
@@ -99,8 +94,7 @@ async def test_an_edited_comment_sends_its_notification_again() -> None:
 
 
 @pytest.mark.parametrize("by", [ANN, BEN])
-async def test_a_deleted_comment_is_taken_back_from_all(by: int) -> None:
-    world = await open_social()
+async def test_a_deleted_comment_is_taken_back_from_all(world: Social, by: int) -> None:
     post = await world.post(ANN)
     first = await world.comment(CAT, post.id)
     reply = await world.comment(BEN, post.id, reply_to=first.id)
@@ -111,8 +105,9 @@ async def test_a_deleted_comment_is_taken_back_from_all(by: int) -> None:
     assert (await kinds(world, ANN), await kinds(world, CAT)) == ([COMMENT], [])
 
 
-async def test_a_reply_to_a_comment_that_is_gone_meanwhile_still_tells_its_writer() -> None:
-    world = await open_social()
+async def test_a_reply_to_a_comment_that_is_gone_meanwhile_still_tells_its_writer(
+    world: Social,
+) -> None:
     post = await world.post(ANN)
     first = await world.comment(CAT, post.id)
     await world.comment(BEN, post.id, reply_to=first.id)
@@ -121,8 +116,7 @@ async def test_a_reply_to_a_comment_that_is_gone_meanwhile_still_tells_its_write
     assert (await kinds(world, ANN), await kinds(world, CAT)) == ([COMMENT], [REPLY])
 
 
-async def test_a_follow_tells_and_an_unfollow_takes_back() -> None:
-    world = await open_social()
+async def test_a_follow_tells_and_an_unfollow_takes_back(world: Social) -> None:
     await world.follow(BEN, ANN)
     await world.follow(CAT, ANN)
     await world.project()
@@ -133,8 +127,7 @@ async def test_a_follow_tells_and_an_unfollow_takes_back() -> None:
     assert (told.actor.id, told.post_id, told.post_media) == (CAT, 0, None)
 
 
-async def test_a_deleted_post_takes_everything_about_it_back() -> None:
-    world = await open_social()
+async def test_a_deleted_post_takes_everything_about_it_back(world: Social) -> None:
     post, other = await world.post(ANN), await world.post(ANN)
     await world.like(BEN, post.id)
     await world.like(BEN, other.id)
@@ -150,8 +143,7 @@ async def test_a_deleted_post_takes_everything_about_it_back() -> None:
     assert [e.kind for e in await news(world, before)] == [Kind.UNNOTIFIED] * 4
 
 
-async def test_what_is_gone_before_it_is_told_is_never_told() -> None:
-    world = await open_social()
+async def test_what_is_gone_before_it_is_told_is_never_told(world: Social) -> None:
     post, other = await world.post(ANN), await world.post(ANN)
     await world.like(BEN, post.id)
     await world.comment(BEN, post.id)
@@ -167,8 +159,7 @@ async def test_what_is_gone_before_it_is_told_is_never_told() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_like_unlike_like_ends_with_one_notification(limit: int) -> None:
-    world = await open_social()
+async def test_like_unlike_like_ends_with_one_notification(world: Social, limit: int) -> None:
     post = await world.post(ANN)
     taps = [SetLike(user_id=BEN, post_id=post.id, liked=on) for on in (True, False, True)]
     await world.commit(*taps)
@@ -178,8 +169,7 @@ async def test_like_unlike_like_ends_with_one_notification(limit: int) -> None:
     assert len(await news(world, post.id)) == 1
 
 
-async def test_an_old_notification_makes_way_for_the_new_one() -> None:
-    world = await open_social()
+async def test_an_old_notification_makes_way_for_the_new_one(world: Social) -> None:
     post = await world.post(ANN)
     await world.like(BEN, post.id)
     await world.follow(BEN, ANN)
@@ -196,8 +186,7 @@ async def test_an_old_notification_makes_way_for_the_new_one() -> None:
     assert sorted(await kinds(world, ANN)) == [LIKE, FOLLOW]
 
 
-async def test_an_entry_that_was_set_aside_harms_no_later_one() -> None:
-    world = await open_social()
+async def test_an_entry_that_was_set_aside_harms_no_later_one(world: Social) -> None:
     post = await world.post(ANN)
     await world.like(BEN, post.id)
     await world.comment(CAT, post.id)
@@ -215,8 +204,7 @@ async def test_an_entry_that_was_set_aside_harms_no_later_one() -> None:
     assert (told.kind, told.comment_text) == (COMMENT, "oh")
 
 
-async def test_each_receivers_stream_stays_dense() -> None:
-    world = await open_social()
+async def test_each_receivers_stream_stays_dense(world: Social) -> None:
     post = await world.post(ANN)
     first = await world.comment(DAN, post.id)
     await world.commit(

@@ -24,7 +24,8 @@ from store.projections.notifications import Cause
 from store.queries.hydrate import hydrate
 from store.queries.notifications import unseen
 from store.records import NotificationKind, NotificationRecord
-from tests.store.social import START_MS, USERS, Social, open_social
+from tests.contracts.backends import OpenStore
+from tests.store.social import START_MS, USERS, Social, social
 
 KINDS = (
     *("like", "unlike") * 4,
@@ -227,66 +228,64 @@ async def check_devices(world: Social, devices: Devices) -> None:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(seeds)
-def test_projections_equal_the_state_and_what_devices_were_told(seed: int) -> None:
+def test_projections_equal_the_state_and_what_devices_were_told(
+    open_store: OpenStore, seed: int
+) -> None:
     async def main() -> None:
-        world = await open_social()
-        told = Story(world)
-        for part in story(seed):
-            await told.tell(part)
-        await told.finish()
-        await check(world)
-        await check_devices(world, told.devices)
-        # A device that resumes from the start hears only of what there is.
-        late = Devices()
-        entries = await world.entries()
-        await world.store.read(hydrate, entries)
-        late.receive(entries)
-        await check_devices(world, late)
-        await world.store.aclose()
+        async with social(open_store) as world:
+            told = Story(world)
+            for part in story(seed):
+                await told.tell(part)
+            await told.finish()
+            await check(world)
+            await check_devices(world, told.devices)
+            # A device that resumes from the start hears only of what there is.
+            late = Devices()
+            entries = await world.entries()
+            await world.store.read(hydrate, entries)
+            late.receive(entries)
+            await check_devices(world, late)
 
     trio.run(main)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(seeds, st.sampled_from((1, 3, 500)))
-def test_projections_run_again_from_the_start_come_to_the_same(seed: int, limit: int) -> None:
+def test_projections_run_again_from_the_start_come_to_the_same(
+    open_store: OpenStore, seed: int, limit: int
+) -> None:
     async def main() -> None:
-        world = await open_social()
-        told = Story(world)
-        for part in story(seed):
-            await told.tell(part)
-        await told.finish()
-        # Counters are sums, so they start from nothing. The others may find their rows there.
-        for table in ("post_counters", "user_counters"):
-            await world.run(f"DELETE FROM {table}")
-        await world.run("DELETE FROM consumers")
-        await world.project(limit)
-        await check(world)
-        await world.store.aclose()
+        async with social(open_store) as world:
+            told = Story(world)
+            for part in story(seed):
+                await told.tell(part)
+            await told.finish()
+            # Counters are sums, so they start from nothing. The others may find their rows there.
+            for table in ("post_counters", "user_counters"):
+                await world.run(f"DELETE FROM {table}")
+            await world.run("DELETE FROM consumers")
+            await world.project(limit)
+            await check(world)
 
     trio.run(main)
 
 
-def test_the_oracle_is_not_blind() -> None:
+async def test_the_oracle_is_not_blind(world: Social) -> None:
     """A row too many or too few is seen."""
 
-    async def main() -> None:
-        world = await open_social()
-        post = await world.post()
-        await world.like(USERS[1], post.id)
-        await world.follow(USERS[1], USERS[0])
-        await world.project()
-        await check(world)
-        assert len(await expected_causes(world)) == 2
-        assert await expected_causes(world) != {}
-        assert await expected_home(world) == {
-            (USERS[0], post.id, USERS[0]),
-            (USERS[1], post.id, USERS[0]),
-        }
-        assert await expected_counts(world) == (
-            {(post.id, 1, 0)},
-            {(USERS[0], 1, 1, 0), (USERS[1], 0, 0, 1)},
-        )
-        assert all(at > START_MS for at in (await expected_causes(world)).values())
-
-    trio.run(main)
+    post = await world.post()
+    await world.like(USERS[1], post.id)
+    await world.follow(USERS[1], USERS[0])
+    await world.project()
+    await check(world)
+    assert len(await expected_causes(world)) == 2
+    assert await expected_causes(world) != {}
+    assert await expected_home(world) == {
+        (USERS[0], post.id, USERS[0]),
+        (USERS[1], post.id, USERS[0]),
+    }
+    assert await expected_counts(world) == (
+        {(post.id, 1, 0)},
+        {(USERS[0], 1, 1, 0), (USERS[1], 0, 0, 1)},
+    )
+    assert all(at > START_MS for at in (await expected_causes(world)).values())

@@ -1,0 +1,43 @@
+"""The fixtures of the contract tests: stores of each backend in turn.
+
+A conftest.py imports them by name, all of them, since they depend on each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from store.interface import Store
+from tests.contracts.backends import BACKENDS, NewDatabase, OpenStore, opener
+
+__all__ = ["new_database", "new_lasting_database", "open_store", "store"]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """Makes empty databases of a backend."""
+    with BACKENDS[request.param].start() as new:
+        yield new
+
+
+@pytest.fixture(scope="session", params=[name for name in BACKENDS if BACKENDS[name].lasting])
+def new_lasting_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """The same, of those backends alone whose databases can be opened again."""
+    with BACKENDS[request.param].start() as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def open_store(new_database: NewDatabase) -> OpenStore:
+    """`async with open_store() as store`: an empty, migrated store. For tests that need several,
+    or run Trio themselves."""
+    return opener(new_database)
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> AbstractAsyncContextManager[Store]:
+    """An empty, migrated store; a test takes it as `store: Store`."""
+    return open_store()
