@@ -127,4 +127,5 @@ async def dispatching(limits: CallLimits | None = None) -> AsyncIterator[Dispatc
         try:
             yield Dispatching(dispatcher, probe, store, batcher, metrics, on_commit)
         finally:
+            store.release_all()
             batcher.close()

@@ -309,10 +309,11 @@ async def test_a_crash_after_the_commit_says_that_it_was_made() -> None:
         await ctx.commit(Note(op=ctx.op, subject=2))
         raise RuntimeError(SECRET)
 
-    async with dispatching() as kit:
-        kit.probe.behave = crash
-        failure = await kit.failure("Write")
-        assert (failure.code, failure.committed) == (Code.INTERNAL, Committed.COMMITTED_YES)
+    with structlog.testing.capture_logs():
+        async with dispatching() as kit:
+            kit.probe.behave = crash
+            failure = await kit.failure("Write")
+    assert (failure.code, failure.committed) == (Code.INTERNAL, Committed.COMMITTED_YES)
 
 
 @pytest.mark.parametrize(
@@ -322,8 +323,9 @@ async def test_a_crash_after_the_commit_says_that_it_was_made() -> None:
 async def test_a_change_that_is_refused_or_fails_was_not_made(
     options: dict[str, bool], code: Code
 ) -> None:
-    async with dispatching() as kit:
-        kit.probe.behave = noting(2, **options)
-        failure = await kit.failure("Write")
-        assert (failure.code, failure.committed) == (code, Committed.COMMITTED_NO)
-        assert await log_of(kit.store) == []
+    with structlog.testing.capture_logs():
+        async with dispatching() as kit:
+            kit.probe.behave = noting(2, **options)
+            failure = await kit.failure("Write")
+            assert (failure.code, failure.committed) == (code, Committed.COMMITTED_NO)
+            assert await log_of(kit.store) == []

@@ -17,13 +17,14 @@ from tests.closing import until_the_end
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Call = Literal["read", "write", "commit", "committed"]
-"""Where a call is held up or fails; `committed` is after a commit, before its answer."""
+Call = Literal["read", "write", "written", "commit", "committed"]
+"""Where a call is held up or fails; `written` and `committed` are after the transaction, before
+its answer."""
 
 
 class GatedStore:
     """A `Store`. `hold` stops calls of a kind until `release`; `fail` makes the next ones
-    raise, before they touch anything (after it, for `committed`)."""
+    raise."""
 
     def __init__(self, inner: SqliteStore) -> None:
         self.inner = inner
@@ -39,6 +40,11 @@ class GatedStore:
 
     def release(self, call: Call) -> None:
         self._gates.pop(call).set()
+
+    def release_all(self) -> None:
+        """For the end of a test that did not come to its own releases."""
+        for call in list(self._gates):
+            self._gates.pop(call).set()
 
     async def wait_held(self, call: Call, count: int = 1) -> None:
         """Returns when so many calls of the kind are held."""
@@ -68,7 +74,9 @@ class GatedStore:
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
         await self._pass("write")
-        return await self.inner.write(query, *args, **kwargs)
+        result = await self.inner.write(query, *args, **kwargs)
+        await self._pass("written")
+        return result
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         self.batches.append(list(changes))
