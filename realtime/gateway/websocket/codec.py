@@ -249,10 +249,15 @@ class _Partial:
     def _check_text(self) -> None:
         """Refuses bytes that no further ones can turn into UTF-8. A character of which a part has
         come, at most three bytes, is looked at again with the next piece."""
+        unchecked = self.message[self.checked :]
         try:
-            self.checked += utf_8_decode(self.message[self.checked :], "strict", False)[1]
+            good = utf_8_decode(unchecked, "strict", False)[1]
         except UnicodeDecodeError:
             raise _Broken(INVALID_DATA, "text that is not UTF-8") from None
+        if unchecked[good : good + 1] == b"\xed" and unchecked[good + 1 : good + 2] > b"\x9f":
+            # Half a character's surrogate, for whose third byte Python's decoder would wait.
+            raise _Broken(INVALID_DATA, "text that is not UTF-8")
+        self.checked += good
 
     def _data_message(self) -> bytes | Text:
         if self.kind == BINARY:

@@ -6,6 +6,7 @@ import struct
 
 from realtime.gateway.websocket.messages import NO_STATUS, NORMAL, sendable
 
+CONTINUATION = 0
 TEXT = 1
 BINARY = 2
 CLOSE = 8

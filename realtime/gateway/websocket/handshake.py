@@ -17,6 +17,7 @@ VERSION = b"13"
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOO_LARGE = "a head of more than 8 KiB"
 _ASK_UPGRADE = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
 
 
@@ -60,21 +61,26 @@ class Handshake:
         self._offered: tuple[str, ...] = ()
 
     def feed(self, data: bytes) -> Request | None:
-        """The request, or `None` while its head is incomplete; `b""` says that the peer has sent
-        its last. After a request no more may be fed:
+        """The request, or `None` while its head is incomplete. After a request no more may be fed:
         those bytes belong to the websocket. Raises `BadHandshake` with status 400 (not HTTP, or a
         broken request), 405 (not GET), 426 (no upgrade asked for, or of a version other than 13)
-        or 431 (too large a head)."""
+        or 431 (too large a head). For `b""`, with which the peer has left, its response is empty.
+        """
+        if not data:
+            raise BadHandshake(400, "the connection ended before a request", b"")
         self._fed += len(data)
         try:
-            request = self._read(data)
+            return self._read(data)
         except h11.RemoteProtocolError as error:
-            status = 431 if error.error_status_hint == 431 else 400
-            raise BadHandshake(status, str(error), self._respond(status, str(error))) from error
+            if error.error_status_hint == 431:
+                answer = self._explain(431, _TOO_LARGE)
+                raise BadHandshake(431, _TOO_LARGE, answer) from error
+            # What h11 says may quote the peer: good for a log, not for an answer.
+            answer = self._explain(400, "not a valid request of HTTP/1.1")
+            raise BadHandshake(400, str(error), answer) from error
         except _Refused as error:
-            answer = self._respond(error.status, error.reason, *error.headers)
+            answer = self._explain(error.status, error.reason, *error.headers)
             raise BadHandshake(error.status, error.reason, answer) from None
-        return request
 
     @property
     def trailing(self) -> bytes:
@@ -107,13 +113,12 @@ class Handshake:
         event = self._http.next_event()
         if event is h11.NEED_DATA:
             return None
-        if not isinstance(event, h11.Request):
-            raise _Refused(400, "the connection ended before a request")
+        assert isinstance(event, h11.Request), event
         self._method = event.method
         if self._method == b"GET" and type(self._http.next_event()) is not h11.EndOfMessage:
             raise _Refused(400, "a body in a request for a websocket")
         if self._fed - len(self._http.trailing_data[0]) > MAX_HEAD:
-            raise _Refused(431, "a head of more than 8 KiB")
+            raise _Refused(431, _TOO_LARGE)
         return self._check(event)
 
     def _check(self, event: h11.Request) -> Request:
@@ -141,7 +146,7 @@ class Handshake:
         self._offered = tuple(offered)
         return Request(event.target.decode("ascii"), self._offered, headers)
 
-    def _respond(self, status: int, reason: str, *headers: tuple[str, str]) -> bytes:
+    def _explain(self, status: int, reason: str, *headers: tuple[str, str]) -> bytes:
         return self._answer(status, f"{reason}\n".encode(), *headers)
 
     def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> bytes:
