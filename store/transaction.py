@@ -22,19 +22,21 @@ class Dialect(Protocol):
     """The few places where the backends' SQL differs. Placeholders are `?` everywhere."""
 
     def in_list(self, count: int) -> str:
-        """`(?, ?, …)` for `x IN …`."""
+        """`(?, ?, …)` for `x IN …`. Nothing is in a list of 0."""
         ...
 
     def in_pairs(self, count: int) -> str:
-        """For `(x, y) IN …`, with the parameters flat: x1, y1, x2, y2…"""
+        """For `(x, y) IN …`, with the parameters flat: x1, y1, x2, y2… Nothing is in a list
+        of 0."""
         ...
 
     def upsert(self, table: str, key: Sequence[str], columns: Sequence[str]) -> str:
-        """Insert `key + columns`; where the key exists, set the columns."""
+        """Insert `key + columns`; where the key exists, set the columns and leave the others.
+        Not for a table with a second unique key: what a clash with that one does differs."""
         ...
 
     def insert_new(self, table: str, columns: Sequence[str]) -> str:
-        """Insert; rows whose key exists already are left as they are."""
+        """Insert; rows of which a unique key exists already are left as they are."""
         ...
 
     def for_update(self) -> str:
@@ -53,7 +55,8 @@ class Transaction(Protocol):
         ...
 
     async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
-        """Runs a statement and returns how many rows it changed."""
+        """Runs a statement and returns how many rows it inserted, deleted, or found to update:
+        one that is as it was to become counts. For an upsert the number means nothing."""
         ...
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:

@@ -30,6 +30,8 @@ class SqliteDialect:
     @staticmethod
     @lru_cache(1024)
     def in_pairs(count: int) -> str:
+        if not count:
+            return "(SELECT NULL, NULL WHERE 0)"
         # Wrapped in a SELECT: against a bare VALUES of several rows SQLite scans the table. It
         # searches by both columns where they have the same type, or the first is bytes.
         return "(SELECT * FROM (VALUES " + ", ".join(["(?, ?)"] * count) + "))"
