@@ -50,8 +50,11 @@ class ServerProcess:
         nursery: trio.Nursery,
         *arguments: str,
         program: Sequence[str] = ("realtime", "serve"),
+        within: Sequence[str] = (),
     ) -> None:
-        """`program` is what `python -m` runs; it takes the flags of `serve`."""
+        """`program` is what `python -m` runs; it takes the flags of `serve`. `within` is a
+        command that runs the process, which follows as its arguments."""
+        self._within = within
         self._data = data
         self._program = program
         self._nursery = nursery
@@ -71,11 +74,28 @@ class ServerProcess:
     def ops_port(self) -> int:
         return self._ops_port
 
+    @property
+    def media_port(self) -> int:
+        """Another one after each start."""
+        port: int = self.line("serving")["media"][1]
+        return port
+
+    def line(self, event: str) -> dict[str, Any]:
+        """The first line of the log about the event, since the last start."""
+        return next(line for line in self.lines if line["event"] == event)
+
+    async def wait_line(self, event: str, within: float = 5) -> dict[str, Any]:
+        with trio.fail_after(within):
+            while not any(line["event"] == event for line in self.lines):
+                await self._stirred.wait()
+        return self.line(event)
+
     async def start(self) -> None:
         """Starts it and returns when it listens."""
         self.lines.clear()
         self.process = await trio.lowlevel.open_process(
             [
+                *self._within,
                 *(sys.executable, "-m", *self._program, "--data", str(self._data)),
                 *("--listen", f"127.0.0.1:{self._port}", "--ops", f"127.0.0.1:{self._ops_port}"),
                 *("--media", "127.0.0.1:0"),
@@ -163,11 +183,14 @@ class ServerProcess:
 
 @asynccontextmanager
 async def server_process(
-    data: Path, *arguments: str, program: Sequence[str] = ("realtime", "serve")
+    data: Path,
+    *arguments: str,
+    program: Sequence[str] = ("realtime", "serve"),
+    within: Sequence[str] = (),
 ) -> AsyncIterator[ServerProcess]:
     """A running server; whatever became of it, it is gone afterwards."""
     async with trio.open_nursery() as nursery:
-        server = ServerProcess(data, nursery, *arguments, program=program)
+        server = ServerProcess(data, nursery, *arguments, program=program, within=within)
         await server.start()
         try:
             yield server
