@@ -42,14 +42,14 @@ async def populate(database: Path, count: int, rooms: str) -> list[Person]:
     store = SqliteStore.open(database, readers=1)
     try:
         await store.migrate()
-        people = await _sign_up(store, count)
+        people = await sign_up(store, count)
         await _make_rooms(store, people, rooms)
         return people
     finally:
         await store.aclose()
 
 
-async def _sign_up(store: SqliteStore, count: int) -> list[Person]:
+async def sign_up(store: SqliteStore, count: int) -> list[Person]:
     people = []
     for start in range(0, count, CHUNK):
         numbers = range(start, min(start + CHUNK, count))
@@ -57,7 +57,7 @@ async def _sign_up(store: SqliteStore, count: int) -> list[Person]:
             NewSession(nonce=b"", key=b"measured %d" % n, device="bench", client="bench")
             for n in numbers
         ]
-        grants = await _commit(
+        grants = await commit_all(
             store,
             [
                 SignUp(
@@ -88,13 +88,13 @@ async def _make_rooms(store: SqliteStore, people: list[Person], rooms: str) -> N
     else:
         raise ValueError(f"{rooms!r} is not alone, pairs or one")
     for start in range(0, len(changes), CHUNK):
-        made = await _commit(store, changes[start : start + CHUNK])
+        made = await commit_all(store, changes[start : start + CHUNK])
         for room_id, owned in zip(made, owners[start : start + CHUNK], strict=True):
             for person in owned:
                 person.room_id = room_id
 
 
-async def _commit(store: SqliteStore, changes: Sequence[Change[T]]) -> list[T]:
+async def commit_all(store: SqliteStore, changes: Sequence[Change[T]]) -> list[T]:
     batch = await store.commit(changes, time.time_ns() // 1_000_000)
     for outcome in batch.outcomes:
         if isinstance(outcome, Exception):

@@ -1,0 +1,1 @@
+"""Measurements that take minutes: of this server alone, and beside others."""

@@ -1,0 +1,3 @@
+module sunwire/bench/compare/load
+
+go 1.24

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const ticksPerSecond = 100 // of /proc/PID/stat; the same on every Linux
+
+// serverCPU is what a process has used of the processors, kernel included, in seconds.
+func serverCPU(pid int) float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
+	return float64(user+system) / ticksPerSecond
+}
+
+// serverKiB is the resident memory of a process.
+func serverKiB(pid int) int64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(bytes.Fields(data)[1]), 10, 64)
+	return pages * int64(os.Getpagesize()) / 1024
+}
+
+func ownCPU() float64 {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
+}
+
+// window is the measured time.
+type window struct {
+	pid         int
+	begun       time.Time
+	server, own float64
+}
+
+func begin(pid int) window { return window{pid, time.Now(), serverCPU(pid), ownCPU()} }
+
+// end writes the length of the window in seconds, and both sides' shares of one core.
+func (w window) end(f *figures) {
+	f.Seconds = time.Since(w.begun).Seconds()
+	f.ServerCPU = (serverCPU(w.pid) - w.server) / f.Seconds
+	f.LoadCPU = (ownCPU() - w.own) / f.Seconds
+}
