@@ -2,7 +2,7 @@
 
 Tests of the store name no backend: they take the fixture `open_store` (empty stores, one after
 the other), `store` (one of them, for a test of one), or what is built upon these
-(`tests/store/conftest.py`). What holds for one backend alone (pragmas, query plans) is tested
+(`tests/contracts/fixtures.py`). What holds for one backend alone (pragmas, query plans) is tested
 in files of its own.
 
 To add a backend, write a `Backend` and name it in `BACKENDS`; every test then runs on it too.
@@ -84,12 +84,18 @@ def opener(new_database: NewDatabase) -> OpenStore:
 
     @asynccontextmanager
     async def open_store() -> AsyncIterator[Store]:
-        async with new_database() as connect:
-            store = await connect()
-            try:
-                await store.migrate()
-                yield store
-            finally:
-                await store.aclose()
+        async with new_database() as connect, connected(connect) as store:
+            await store.migrate()
+            yield store
 
     return open_store
+
+
+@asynccontextmanager
+async def connected(connect: Database) -> AsyncIterator[Store]:
+    """A store on a database, closed when the context ends."""
+    store = await connect()
+    try:
+        yield store
+    finally:
+        await store.aclose()

@@ -1,3 +1,10 @@
-from tests.contracts.fixtures import new_database, new_lasting_database, open_store, store
+from tests.contracts.fixtures import (
+    empty_world,
+    new_database,
+    new_lasting_database,
+    open_store,
+    store,
+    world,
+)
 
-__all__ = ["new_database", "new_lasting_database", "open_store", "store"]
+__all__ = ["empty_world", "new_database", "new_lasting_database", "open_store", "store", "world"]

@@ -12,8 +12,9 @@ import pytest
 
 from store.interface import Store
 from tests.contracts.backends import BACKENDS, NewDatabase, OpenStore, opener
+from tests.store.social import Social, social
 
-__all__ = ["new_database", "new_lasting_database", "open_store", "store"]
+__all__ = ["empty_world", "new_database", "new_lasting_database", "open_store", "store", "world"]
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
@@ -41,3 +42,15 @@ def open_store(new_database: NewDatabase) -> OpenStore:
 def store(open_store: OpenStore) -> AbstractAsyncContextManager[Store]:
     """An empty, migrated store; a test takes it as `store: Store`."""
     return open_store()
+
+
+@pytest.fixture
+def world(open_store: OpenStore) -> AbstractAsyncContextManager[Social]:
+    """A small network with its users over such a store; a test takes it as `world: Social`."""
+    return social(open_store)
+
+
+@pytest.fixture
+def empty_world(open_store: OpenStore) -> AbstractAsyncContextManager[Social]:
+    """The same without users."""
+    return social(open_store, ())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from store import migrations
 from store.changes.base import Key, SingleChange
 from store.errors import Conflict
 from store.interface import Store
@@ -39,6 +41,22 @@ async def get_number(tx: Transaction, name: int) -> int | None:
 async def get_numbers(tx: Transaction) -> dict[int, int]:
     """All of them."""
     return {row[0]: row[1] for row in await tx.rows("SELECT user_id, at_ms FROM last_seen")}
+
+
+def tables() -> list[str]:
+    """The names of all tables of the schema."""
+    as_it_is = {"ID": "ID"}
+    statements = [sql for one in migrations.load(as_it_is) for sql in one.statements]
+    made = {match[1] for sql in statements if (match := re.match(r"CREATE TABLE (\w+)", sql))}
+    return sorted(made)
+
+
+async def everything(store: Store) -> dict[str, list[Row]]:
+    """Every row of every table."""
+    return {
+        table: sorted(await store.read(rows, f"SELECT * FROM {table}"), key=repr)
+        for table in tables()
+    }
 
 
 async def log_of(store: Store, after: int = 0) -> list[Entry]:
