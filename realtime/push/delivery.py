@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
 import structlog
 import trio
@@ -28,6 +29,15 @@ log = structlog.get_logger("delivery")
 BACKLOG = 256  # batches kept in memory; what is over is read from the table
 GAP = 1000  # entries read at once
 OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a batch needs beside its records. Keys are (room, user), or (message, user)."""
+
+    summaries: Mapping[tuple[int, int], RoomSummaryRecord] = field(default_factory=dict)
+    stays: Mapping[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
+    hidden: Set[tuple[int, int]] = frozenset()
 
 
 class Delivery:
@@ -112,13 +122,17 @@ class Delivery:
             for entry in entries
             if entry.kind is Kind.MEMBER_JOINED and self._hub.sessions_of(entry.subject_id)
         ]
-        summaries: dict[tuple[int, int], RoomSummaryRecord] = {}
-        stays: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        loaded = _Loaded()
         strangers = self._strangers_to(entries)
-        if arrivals or strangers or any(self._needs_record(entry) for entry in entries):
-            summaries, stays = await self._store.read(_load, entries, arrivals, strangers)
+        old = [
+            entry.subject_id
+            for entry in entries
+            if entry.kind in OLD_MESSAGE and self._hub.members(entry.stream.id)
+        ]
+        if arrivals or old or any(self._needs_record(entry) for entry in entries):
+            loaded = await self._store.read(_load, entries, arrivals, strangers, old)
         for entry in entries:
-            self._fan_out(entry, summaries, stays)
+            self._fan_out(entry, loaded)
             self.position = entry.position
         moved, self._moved = self._moved, trio.Event()
         moved.set()
@@ -141,12 +155,7 @@ class Delivery:
             if place.rooms[entry.stream.id] > entry.subject_id
         ]
 
-    def _fan_out(
-        self,
-        entry: Entry,
-        summaries: dict[tuple[int, int], RoomSummaryRecord],
-        stays: dict[tuple[int, int], list[tuple[int, int]]],
-    ) -> None:
+    def _fan_out(self, entry: Entry, loaded: _Loaded) -> None:
         if entry.stream.kind is StreamKind.USER:
             sessions = self._hub.sessions_of(entry.stream.id)
             if sessions:
@@ -170,10 +179,10 @@ class Delivery:
         for place in members:
             shown = data
             if place.id == entry.subject_id and entry.kind is Kind.MEMBER_JOINED:
-                shown = self._joined(entry, summaries.get((room_id, place.id))) or data
+                shown = self._joined(entry, loaded.summaries.get((room_id, place.id))) or data
             elif place.id == entry.subject_id and entry.kind is Kind.MEMBER_LEFT:
                 shown = gone_frame(entry)
-            elif entry.kind in OLD_MESSAGE and not self._may_see(entry, place, stays):
+            elif entry.kind in OLD_MESSAGE and not self._may_see(entry, place, loaded):
                 shown = self._renderer.skip(
                     entry.stream, entry.sequence, entry.sequence, entry.position
                 )
@@ -182,14 +191,14 @@ class Delivery:
         if entry.kind is Kind.MEMBER_LEFT:
             self._hub.leave(room_id, entry.subject_id, entry.position)
 
-    def _may_see(
-        self, entry: Entry, place: UserPlace, stays: dict[tuple[int, int], list[tuple[int, int]]]
-    ) -> bool:
+    def _may_see(self, entry: Entry, place: UserPlace, loaded: _Loaded) -> bool:
+        if (entry.subject_id, place.id) in loaded.hidden:
+            return False
         if place.rooms[entry.stream.id] < entry.subject_id:
             return True
         return any(
             joined < entry.subject_id < left
-            for joined, left in stays.get((entry.stream.id, place.id), ())
+            for joined, left in loaded.stays.get((entry.stream.id, place.id), ())
         )
 
     def _joined(self, entry: Entry, summary: RoomSummaryRecord | None) -> bytes:
@@ -216,16 +225,18 @@ async def _load(
     entries: Sequence[Entry],
     arrivals: Sequence[tuple[int, int]],
     strangers: Sequence[tuple[int, int]],
-) -> tuple[dict[tuple[int, int], RoomSummaryRecord], dict[tuple[int, int], list[tuple[int, int]]]]:
-    """Records, the rooms of those who join, and the stays of those who joined late."""
+    old: Sequence[int],
+) -> _Loaded:
     await hydrate(tx, entries)
-    summaries = {
-        (room_id, user_id): summary
-        for room_id, user_id in arrivals
-        for summary in await chat.summaries(tx, user_id, [room_id])
-    }
-    stays = {
-        (room_id, user_id): (await stays_of(tx, user_id, {room_id})).get(room_id, [])
-        for room_id, user_id in strangers
-    }
-    return summaries, stays
+    return _Loaded(
+        summaries={
+            (room_id, user_id): summary
+            for room_id, user_id in arrivals
+            for summary in await chat.summaries(tx, user_id, [room_id])
+        },
+        stays={
+            (room_id, user_id): (await stays_of(tx, user_id, {room_id})).get(room_id, [])
+            for room_id, user_id in strangers
+        },
+        hidden=await chat.hiders_of(tx, old),
+    )

@@ -184,6 +184,32 @@ async def is_visible(tx: Transaction, message_id: int, user_id: int) -> bool:
     return bool(found)
 
 
+async def hidden_by(tx: Transaction, user_id: int, message_ids: Iterable[int]) -> set[int]:
+    """Those among the messages that the user has hidden."""
+    wanted = list(dict.fromkeys(message_ids))
+    if not wanted:
+        return set()
+    found = await tx.rows(
+        "SELECT message_id FROM hidden_messages WHERE user_id = ? AND message_id IN "
+        + tx.dialect.in_list(len(wanted)),
+        (user_id, *wanted),
+    )
+    return {row[0] for row in found}
+
+
+async def hiders_of(tx: Transaction, message_ids: Iterable[int]) -> set[tuple[int, int]]:
+    """The (message, user) of everyone who has hidden one of the messages."""
+    wanted = list(dict.fromkeys(message_ids))
+    if not wanted:
+        return set()
+    found = await tx.rows(
+        "SELECT message_id, user_id FROM hidden_messages WHERE message_id IN "
+        + tx.dialect.in_list(len(wanted)),
+        wanted,
+    )
+    return {(row[0], row[1]) for row in found}
+
+
 async def history(
     tx: Transaction, room_id: int, user_id: int, *, before: int | None, after: int, limit: int
 ) -> tuple[list[MessageRecord], bool]:
@@ -219,22 +245,37 @@ async def summaries(
     for room_id in mine:
         room, member = rooms[room_id], me[room_id, user_id]
         last, _ = await history(tx, room_id, user_id, before=0, after=0, limit=1)
-        deleted = await tx.rows(
-            "SELECT COUNT(*) FROM messages WHERE room_id = ? AND deleted = 1 AND number > ?",
-            (room_id, member.read_number),
-        )
+        gone = await _gone_unread(tx, room_id, user_id, member.read_number)
         base = await tx.rows("SELECT sequence FROM streams WHERE kind = 'r' AND id = ?", (room_id,))
         result.append(
             RoomSummaryRecord(
                 room=room,
                 last_message=last[0] if last else None,
-                unread=max(0, room.last_number - member.read_number - deleted[0][0]),
+                unread=max(0, room.last_number - member.read_number - gone),
                 me=member,
                 members=tuple(await list_members(tx, room_id, 0, FIRST_MEMBERS)),
                 base_sequence=base[0][0] if base else 0,
             )
         )
     return result
+
+
+async def _gone_unread(tx: Transaction, room_id: int, user_id: int, read: int) -> int:
+    """How many messages above a number are deleted for everyone, or hidden by the user."""
+    deleted = await tx.rows(
+        "SELECT COUNT(*) FROM messages WHERE room_id = ? AND deleted = 1 AND number > ?",
+        (room_id, read),
+    )
+    # Ids ascend with the numbers of a room: this skips what he has hidden and read long ago.
+    hidden = await tx.rows(
+        "SELECT COUNT(*) FROM hidden_messages h JOIN messages m ON m.id = h.message_id "
+        "WHERE h.user_id = ? AND h.message_id > COALESCE("
+        "(SELECT MAX(id) FROM messages WHERE room_id = ? AND number = ?), 0) "
+        "AND m.room_id = ? AND m.number > ? AND m.deleted = 0",
+        (user_id, room_id, read, room_id, read),
+    )
+    count: int = deleted[0][0] + hidden[0][0]
+    return count
 
 
 async def list_rooms(

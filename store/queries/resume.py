@@ -17,7 +17,7 @@ class Shown(Enum):
     """How an entry reaches the viewer."""
 
     UPDATE = auto()
-    SKIP = auto()  # not for this viewer, or a later state has been sent already
+    SKIP = auto()  # not for this viewer, or said before and again after
     JOINED = auto()  # his own joining, with the room as it is now
     GONE = auto()  # his own leaving
 
@@ -58,8 +58,17 @@ async def missed(tx: Transaction, user_id: int, after: int, up_to: int, limit: i
     done = len(found) <= limit
     stays = await stays_of(tx, user_id, {e.stream.id for e in entries})
     await hydrate(tx, entries)
+    changed = [e for e in entries if e.kind in MESSAGE_KINDS]
+    # That a message was sent counts in its room, whoever hides it; what becomes of it does not.
+    hidden = await chat.hidden_by(
+        tx, user_id, (e.subject_id for e in changed if e.kind is not Kind.MESSAGE_SENT)
+    )
+    # All of a message's entries carry the same state, the present one. Its first keeps the
+    # place of the message among the others; its last reaches a client that has had the first.
+    first = {e.subject_id: e.position for e in reversed(changed)}
+    last = {e.subject_id: e.position for e in changed}
+    telling = {*first.values(), *last.values()}
     items: list[tuple[Shown, Entry]] = []
-    sent: set[tuple[str, int, int]] = set()
     last_receipt = {
         (e.stream.id, e.subject_id): e.position for e in entries if e.kind is Kind.RECEIPT
     }
@@ -73,15 +82,12 @@ async def missed(tx: Transaction, user_id: int, after: int, up_to: int, limit: i
                 shown = Shown.GONE
             elif entry.subject_id == user_id and entry.kind is Kind.MEMBER_JOINED:
                 shown = Shown.JOINED
-            elif entry.kind in MESSAGE_KINDS and not _within(
-                entry.subject_id, stays.get(entry.stream.id, [])
+            elif entry.kind in MESSAGE_KINDS and (
+                entry.position not in telling
+                or (entry.subject_id in hidden and entry.kind is not Kind.MESSAGE_SENT)
+                or not _within(entry.subject_id, stays.get(entry.stream.id, []))
             ):
                 shown = Shown.SKIP
-        state = (entry.kind.split(".")[0], entry.stream.id, entry.subject_id)
-        if entry.kind in MESSAGE_KINDS and shown is Shown.UPDATE:
-            if state in sent:
-                shown = Shown.SKIP
-            sent.add(state)
         items.append((shown, entry))
     joined = [e.stream.id for shown, e in items if shown is Shown.JOINED]
     summaries = {one.room.id: one for one in await chat.summaries(tx, user_id, joined)}
