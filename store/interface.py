@@ -15,7 +15,11 @@ T = TypeVar("T")
 
 class Store(Protocol):
     """A relational backend. Safe to use from any task; every method raises `StoreError`
-    for what is not the caller's fault."""
+    for what is not the caller's fault.
+
+    Cancelled before its turn has come, a call leaves nothing; once it is under way it is
+    finished, and its outcome is told.
+    """
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query` over one snapshot that includes every commit acknowledged before."""
@@ -40,4 +44,6 @@ class Store(Protocol):
         `Incompatible`, with nothing changed, for a database of a newer version."""
         ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Finishes what it has taken on; whatever comes after is `Unavailable`."""
+        ...

@@ -137,7 +137,8 @@ class SqliteStore:
 
 def _is_passing(error: sqlite3.Error) -> bool:
     """Whether the file or the machine is at fault, rather than the statement."""
-    return error.sqlite_errorcode & 0xFF in (
+    # Errors of the Python module itself, such as a wrong number of values, have no code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_IOERR,

@@ -27,19 +27,24 @@ class InlineRunner:
     """Runs on the caller's thread. For tests with a virtual clock, which must not move while
     a statement runs: to that clock a thread's work looks like idling."""
 
+    def __init__(self) -> None:
+        self._closed = False
+
     async def run(self, fn: Callable[[], T]) -> T:
         await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise Unavailable("the store is closed")
         return fn()
 
     async def aclose(self) -> None:
-        return None
+        self._closed = True
 
 
 class ThreadRunner:
     """One dedicated thread: half the cost of a hand-over to a pool.
 
     A started function is not cancelled: `run` waits for it, so that a commit's answer is
-    never lost on the way to its batcher.
+    never lost on the way to its batcher. Cancelled before, it does not run.
     """
 
     def __init__(self, name: str) -> None:
@@ -59,7 +64,11 @@ class ThreadRunner:
         token = trio.lowlevel.current_trio_token()
         task = trio.lowlevel.current_task()
 
+        begun = threading.Lock()  # taken once: by the thread to run, or by the caller to withdraw
+
         def job() -> None:
+            if not begun.acquire(blocking=False):
+                return
             result = outcome.capture(fn)
             try:
                 token.run_sync_soon(trio.lowlevel.reschedule, task, result)
@@ -67,7 +76,8 @@ class ThreadRunner:
                 pass
 
         def abort(_: Any) -> trio.lowlevel.Abort:
-            return trio.lowlevel.Abort.FAILED
+            withdrawn = begun.acquire(blocking=False)
+            return trio.lowlevel.Abort.SUCCEEDED if withdrawn else trio.lowlevel.Abort.FAILED
 
         await trio.lowlevel.checkpoint_if_cancelled()
         self._jobs.put(job)
