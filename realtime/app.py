@@ -133,17 +133,20 @@ async def run(
     *,
     stop: trio.Event,
     services: Sequence[object] = (),
+    sender: CodeSender | None = None,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `stop` is set, then drains within the grace time. `services` are yours: see
-    `Parts.services`. Raises `StartError`."""
+    `Parts.services`; `sender` brings sign-in codes, by default to the log. Raises
+    `StartError`."""
     limit = raise_file_limit()
     with data_folder(settings.data):
         with store_starts(settings.data):
             store = SqliteStore.open(settings.database, readers=settings.readers)
         try:
             async with _listeners(settings) as sockets:
-                await _serve(settings, store, services, limit, sockets, stop, task_status)
+                own = (services, sender or LoggingCodeSender())
+                await _serve(settings, store, *own, limit, sockets, stop, task_status)
         finally:
             with trio.CancelScope(shield=True):
                 await store.aclose()
@@ -154,6 +157,7 @@ async def _serve(
     settings: Settings,
     store: Store,
     services: Sequence[object],
+    sender: CodeSender,
     limit: FileLimit,
     sockets: Sockets,
     stop: trio.Event,
@@ -163,6 +167,7 @@ async def _serve(
     base = settings.media_url.rstrip("/") or f"http://{where.media[0]}:{where.media[1]}"
     parts = Parts(
         store=store,
+        sender=sender,
         limits=_limits(settings),
         media_base=base,
         tickets=TicketSettings(

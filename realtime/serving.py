@@ -14,6 +14,7 @@ from realtime import app
 from realtime.logs import configure
 from realtime.settings import Settings
 from realtime.startup import PRIVATE, reason
+from rpc.context import CodeSender
 
 log = structlog.get_logger("app")
 
@@ -21,11 +22,14 @@ CANNOT_START = 2  # the exit code
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(settings: Settings, services: Sequence[object] = ()) -> None:
+def serve(
+    settings: Settings, services: Sequence[object] = (), sender: CodeSender | None = None
+) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains; a second one ends it at once, which
     loses nothing that was acknowledged. `services` are served beside Sunwire's own, or instead
     of those with the same descriptor; one that does not match its .proto file keeps the server
-    from starting (`rpc.registry.RegistryError`).
+    from starting (`rpc.registry.RegistryError`). `sender` brings sign-in codes to addresses; by
+    default they are written to the log.
 
     What the process writes is for its user alone. Where it cannot start for a reason that its
     user can mend, it says so in a sentence on stderr and exits with 2.
@@ -37,7 +41,7 @@ def serve(settings: Settings, services: Sequence[object] = ()) -> None:
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(_stop_on_signal, stop)
-            await app.run(settings, stop=stop, services=services)
+            await app.run(settings, stop=stop, services=services, sender=sender)
             nursery.cancel_scope.cancel()
 
     try:

@@ -75,7 +75,11 @@ class Settings:
     )
     data: Annotated[Path, _help("folder of the database and the blobs")] = DEFAULT_DATA
     media_url: Annotated[
-        str, _help("base URL under which clients reach media; default: http://<media>", _url)
+        str,
+        _help(
+            "base URL under which clients reach media; default: http:// and the value of --media",
+            _url,
+        ),
     ] = ""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _help("least level")] = (
         "info"
