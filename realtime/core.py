@@ -35,6 +35,7 @@ from store.interface import Store
 from store.log import Batch, Head
 from store.projections.base import Projection, VisibleProjection
 from store.queries.codes import forget_old_codes
+from store.queries.guesses import forget_old_guesses
 from store.records import SessionRecord
 
 log = structlog.get_logger("core")
@@ -169,6 +170,7 @@ class Core:
             try:
                 await self.store.write(forget_old_ops, self.clock.now_ms())
                 await self.store.write(forget_old_codes, self.clock.now_ms())
+                await self.store.write(forget_old_guesses, self.clock.now_ms())
             except StoreError as error:  # there is a next time
                 log.warning("housekeeping failed", error=str(error))
 

@@ -49,19 +49,23 @@ class AuthService(ABC):
     async def request_code(
         self, ctx: CallContext, request: auth_pb2.RequestCodeRequest
     ) -> auth_pb2.RequestCodeResponse:
-        """Sends a code to the address. Says nothing of whether an account exists."""
+        """Sends a code to the address. Says nothing of whether an account exists. UNAVAILABLE when it
+        could not be sent: it does not count then."""
 
     @abstractmethod
     async def sign_in_with_code(
         self, ctx: CallContext, request: auth_pb2.SignInWithCodeRequest
     ) -> auth_pb2.SignedIn:
-        """Signs in with the code; for a new address the answer holds a ticket for SignUp instead."""
+        """Signs in with the code; for a new address the answer holds a ticket for SignUp instead.
+        The fifth wrong attempt ends a code."""
 
     @abstractmethod
     async def sign_in_with_password(
         self, ctx: CallContext, request: auth_pb2.SignInWithPasswordRequest
     ) -> auth_pb2.SignedIn:
-        """`login` is a username or an address."""
+        """`login` is a username or an address. Ten wrong passwords within an hour, wherever they come
+        from, and the login is RATE_LIMITED until the hour is over, known or not; a sign-in by code
+        is not."""
 
     @abstractmethod
     async def sign_up(self, ctx: CallContext, request: auth_pb2.SignUpRequest) -> auth_pb2.SignedIn:
@@ -588,7 +592,9 @@ class MediaService(ABC):
         self, ctx: CallContext, request: media_pb2.CreateUploadRequest
     ) -> media_pb2.CreateUploadResponse:
         """A signed, expiring URL that takes one PUT of exactly `size` bytes. When the caller already
-        owns the same bytes (by sha256), the answer is a finished object and needs no upload."""
+        owns the same bytes (by sha256), the answer is a finished object and needs no upload: a new
+        object all the same, with its own id, purpose and name. Every upload is an object of its
+        own; the bytes alone are kept once."""
 
     @abstractmethod
     async def get_media(

@@ -34,3 +34,11 @@ def normalise(text: str) -> str:
         "neither an e-mail address nor a phone number with its country code",
         details={"field": "address"},
     )
+
+
+def normalise_login(login: str) -> str:
+    """The one spelling of all those that mean the same account by the same name. Not every
+    one is well-formed."""
+    if is_address(login):
+        return login.strip().lower()
+    return login.strip().casefold()

@@ -25,9 +25,15 @@ class Minter:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < MIN_SECRET:
             raise ValueError(f"the secret must have at least {MIN_SECRET} bytes")
-        self._session, self._code, self._ticket, self._op = (
+        self._session, self._code, self._ticket, self._op, self._guess = (
             hmac.digest(secret, purpose, "sha256")
-            for purpose in (b"session token", b"sign-in code", b"sign-up ticket", b"op digest")
+            for purpose in (
+                b"session token",
+                b"sign-in code",
+                b"sign-up ticket",
+                b"op digest",
+                b"password guess",
+            )
         )
 
     def session_key(self, nonce: bytes) -> bytes:
@@ -40,6 +46,16 @@ class Minter:
     def code_hash(self, address: str, code: str) -> bytes:
         """What is stored of a code. Keyed: a million codes would be tried in a second."""
         return hmac.digest(self._code, f"{address}\0{code}".encode(), "sha256")
+
+    def login_guesses(self, login: str) -> bytes:
+        """Under what guesses at the password of a login are counted. Of a login that nobody
+        has they are counted alike, and the table does not tell which were tried."""
+        return hmac.digest(self._guess, b"login\0" + login.encode(), "sha256")
+
+    def change_guesses(self, user_id: int) -> bytes:
+        """The same for the old password that a signed-in user gives: a stranger who exhausts
+        the guesses at signing in must not keep the owner from changing his password."""
+        return hmac.digest(self._guess, b"user\0%d" % user_id, "sha256")
 
     def op(self, op: Op, *more: str) -> Op:
         """The op with a keyed digest. The request holds a code or a password, and a plain

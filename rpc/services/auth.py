@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 
+import structlog
+
 from rpc.context import CallContext, CodeSender
 from rpc.errors import CallError, Code
 from rpc.passwords import PasswordHasher
 from rpc.proto import auth_pb2
 from rpc.proto.stubs import AuthService
-from rpc.services._addresses import is_address, normalise
+from rpc.services._addresses import is_address, normalise, normalise_login
 from rpc.services._tokens import Minter
 from rpc.tokens import authenticate_token as authenticate_token
 from rpc.views import Views
@@ -30,7 +32,7 @@ from store.changes.sessions import (
     SignInWithCode,
     SignInWithPassword,
 )
-from store.queries import codes
+from store.queries import codes, guesses
 from store.queries.codes import Verdict
 from store.queries.ops import is_repeat
 from store.queries.sessions import authenticate, list_sessions
@@ -43,7 +45,10 @@ from store.queries.users import (
 from store.records import SessionRecord, UserRecord
 from store.transaction import Transaction
 
+log = structlog.get_logger("auth")
+
 NONCE_BYTES = 32
+SENDER_PAUSE_MS = 1000  # before a code is asked for again that could not be sent
 
 
 class Auth(AuthService):
@@ -53,6 +58,10 @@ class Auth(AuthService):
     What is judged before a change is advice, save one thing: whether it is a repeat. Judging
     that first lets a lost answer be asked for again after its code is used, its ticket has
     expired or its password was changed.
+
+    Wrong codes are counted by the code, wrong passwords by the login, known or not. Whoever
+    exhausts the latter keeps the owner from his password for an hour, not from his account: he
+    may sign in with a code, and those who are signed in stay so.
     """
 
     def __init__(
@@ -69,12 +78,23 @@ class Auth(AuthService):
         address = normalise(request.address)
         code = f"{secrets.randbelow(10**codes.CODE_DIGITS):0{codes.CODE_DIGITS}}"
         await ctx.write(codes.issue, address, self._minter.code_hash(address, code), ctx.now_ms)
-        await self._sender.send_code(address, code)
+        await self._send(ctx, address, code)
         return auth_pb2.RequestCodeResponse(
             resend_after_ms=codes.RESEND_AFTER_MS,
             lifetime_ms=codes.LIFETIME_MS,
             code_length=codes.CODE_DIGITS,
         )
+
+    async def _send(self, ctx: CallContext, address: str, code: str) -> None:
+        try:
+            await self._sender.send_code(address, code)
+        except Exception as error:
+            # Foreign code, and no fault of the person: it does not count against the address.
+            log.error("a code could not be sent", exc_info=error)
+            await ctx.write(codes.withdraw, address, self._minter.code_hash(address, code))
+            raise CallError(
+                Code.UNAVAILABLE, "the code could not be sent", retry_after_ms=SENDER_PAUSE_MS
+            ) from error
 
     async def sign_in_with_code(
         self, ctx: CallContext, request: auth_pb2.SignInWithCodeRequest
@@ -113,9 +133,12 @@ class Auth(AuthService):
         op = self._device_op(ctx)
         user_id, stored, renewed = 0, "", ""
         if not await self._is_repeat(ctx, op):
+            guesses_at = self._minter.login_guesses(normalise_login(request.login))
+            await ctx.write(guesses.take, guesses_at, ctx.now_ms)
             user_id, stored = await ctx.read(_credentials, request.login)
             if not await self._hasher.verify(stored, request.password):
                 raise CallError(Code.UNAUTHENTICATED, "wrong login or password")
+            await ctx.write(guesses.give_back, guesses_at)
             if self._hasher.needs_rehash(stored):
                 renewed = await self._hasher.hash(request.password)
         grant = await ctx.commit(
@@ -155,12 +178,8 @@ class Auth(AuthService):
         stored, password = "", ""
         if not await ctx.read(is_repeat, op):
             stored = await ctx.read(password_of, ctx.user_id)
-            if stored and not await self._hasher.verify(stored, request.old_password):
-                raise CallError(
-                    Code.PERMISSION_DENIED,
-                    "the old password is wrong",
-                    details={"field": "old_password"},
-                )
+            if stored:
+                await self._check_old_password(ctx, stored, request.old_password)
             password = await self._hasher.hash(request.new_password)
         await ctx.commit(
             SetPassword(
@@ -173,6 +192,17 @@ class Auth(AuthService):
             )
         )
         return auth_pb2.SetPasswordResponse()
+
+    async def _check_old_password(self, ctx: CallContext, stored: str, password: str) -> None:
+        guesses_at = self._minter.change_guesses(ctx.user_id)
+        await ctx.write(guesses.take, guesses_at, ctx.now_ms)
+        if not await self._hasher.verify(stored, password):
+            raise CallError(
+                Code.PERMISSION_DENIED,
+                "the old password is wrong",
+                details={"field": "old_password"},
+            )
+        await ctx.write(guesses.give_back, guesses_at)
 
     async def refresh_token(
         self, ctx: CallContext, request: auth_pb2.RefreshTokenRequest

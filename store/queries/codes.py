@@ -69,6 +69,16 @@ async def issue(tx: Transaction, address: str, code_hash: bytes, now_ms: int) ->
     )
 
 
+async def withdraw(tx: Transaction, address: str, code_hash: bytes) -> None:
+    """Undoes the issue of a code that could not be sent: it counts for nothing, and the next
+    may come at once. The code before it has ended all the same."""
+    await tx.run(
+        "UPDATE codes SET code_hash = ?, expires_ms = 0, sent_ms = 0, sent_count = sent_count - 1 "
+        "WHERE address = ? AND code_hash = ?",
+        (b"", address, code_hash),
+    )
+
+
 async def judge(
     tx: Transaction, op: Op, address: str, code_hash: bytes, now_ms: int
 ) -> tuple[Verdict, int]:
