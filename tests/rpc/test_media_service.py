@@ -20,6 +20,7 @@ from rpc.views import Views
 from store.changes.base import Op
 from store.changes.media import StoreMedia
 from store.errors import Invalid
+from store.queries.media import media_by_id
 from store.sqlite import SqliteStore
 from tests.closing import until_the_end
 
@@ -126,6 +127,31 @@ async def test_known_bytes_are_answered_with_the_finished_object() -> None:
         assert again.media_id == again.media.id != first.media_id
         assert (again.media.width, again.media.mime) == (8, "image/png")
         assert again.media.url == f"/m/{again.media_id}/medium.jpg"
+        world.batcher.close()
+
+
+async def test_every_upload_is_an_object_of_its_own_over_the_same_bytes() -> None:
+    async with trio.open_nursery() as nursery:
+        world = await open_world(nursery)
+        # A private one, uploaded; a public one, known by its digest; another, sent once more.
+        private = (await world.create(name="private")).media_id
+        await world.store_bytes(private)
+        public = (await world.create(sha256=HASH, purpose=models_pb2.PURPOSE_POST)).media_id
+        resent = (await world.create()).media_id
+        await world.store_bytes(resent)
+        assert len({private, public, resent}) == 3
+        objects = [
+            await world.service.get_media(
+                world.ctx(1), media_pb2.GetMediaRequest(media_id=media_id)
+            )
+            for media_id in (private, public, resent)
+        ]
+        assert [bool(one.url) for one in objects] == [False, True, False]
+        # What is public of one makes nothing public of another.
+        assert [one.media_id for one in await world.link(2, private, public, resent)] == [public]
+        found = await world.store.read(media_by_id, [private, public, resent])
+        assert {one.blob_hash for one in found.values()} == {HASH}
+        assert [found[one].name for one in (private, public)] == ["private", ""]
         world.batcher.close()
 
 
