@@ -1,0 +1,48 @@
+"""What the logs say of a crash, and what they do not."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from realtime.logs import configure
+
+
+@pytest.fixture
+def _logs_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def crash(token: str) -> None:
+    password = token[::-1]
+    raise RuntimeError(f"password={password} after {len(token)}")
+
+
+@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_secret(form: str) -> None:
+    stream, token = io.StringIO(), "a-long-and-secret-token"
+    configure("info", form, stream)
+    log = structlog.get_logger()
+    try:
+        crash(token)
+    except RuntimeError as error:
+        log.error("handler crashed", exc_info=error, ticket=token)
+    shown = stream.getvalue()
+    assert "handler crashed" in shown
+    assert "RuntimeError" in shown
+    assert "in crash" in shown
+    assert token not in shown
+    assert token[::-1] not in shown
+    if form == "json":
+        assert json.loads(shown)["ticket"] == "[redacted]"
