@@ -15,7 +15,7 @@ import trio.testing
 import realtime.testing
 from realtime.gateway.limits import GatewayLimits
 from realtime.settings import Settings
-from realtime.testing import FaultyStream, Line, TestClient, TestServer
+from realtime.testing import FaultyStream, Line, TestClient, TestServer, open_test_server
 from rpc.dispatch import CallLimits
 from rpc.errors import TABLE, Close
 from rpc.proto import frames_pb2, options_pb2
@@ -210,6 +210,34 @@ def test_calls_are_those_of_the_descriptors() -> None:
         )
         for name, method in sorted(methods().items())
     ]
+
+
+async def test_what_the_page_says_of_handshakes_and_sizes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    text = (DOCS / "protocol.md").read_text()
+    async with open_test_server() as server:
+        stream = server.stream()
+        await stream.send_all(
+            b"GET /any HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        status = (await stream.receive_some()).split()[1].decode()
+        assert f"without it the handshake is refused with HTTP {status}" in text
+        stream = server.stream()
+        await stream.send_all(
+            b"GET /any HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Protocol: sunwire.v1\r\n"
+            b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        answer = (await stream.receive_some()).lower()
+        assert b" 101 " in answer
+        assert b"deflate" not in answer
+        client = await server.connect()
+        await client.send_bytes(b"x" * (GatewayLimits().max_message + 1))
+        code = (await client.expect_closed()).code
+        assert f"ends the connection with the websocket's own {code}" in text
 
 
 # log.md
