@@ -1,7 +1,7 @@
 """What a bad network does, on purpose: a line that stalls, breaks in mid-frame, and is slow.
 
-`python -m pytest examples/test_bad_network.py` runs it, given the plugin of the harness:
-`-p realtime.testing.plugin`. Nothing here waits for real time.
+`python -m pytest examples/test_bad_network.py` runs it; conftest.py names the harness's plugin.
+Nothing here waits for real time.
 """
 
 from __future__ import annotations
