@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check proto chaos bench lock clean
+.PHONY: serve test check proto chaos fuzz autobahn bench lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +28,7 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests bench examples
+	$(BIN)/mypy tests bench examples fuzz
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m rpc.codegen --check
 	$(BIN)/python -m rpc.codegen --check --proto examples/own_service
@@ -39,6 +39,12 @@ proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 
 chaos: $(VENV)/.dev  ## 200 seeded kill -9 rounds against the real process
 	$(BIN)/python -m tests.chaos --rounds 200 $(ARGS)
+
+fuzz: $(VENV)/.dev  ## throws mutated websocket streams at the codec, for a minute unless told
+	$(BIN)/python fuzz/websocket_codec.py $(ARGS)
+
+autobahn: $(VENV)/.dev  ## the Autobahn suite (on a Python 2.7) against the websocket codec
+	$(BIN)/python -m tests.autobahn.run $(ARGS)
 
 bench: $(VENV)/.dev  ## measures this machine and writes bench/figures.md
 	$(BIN)/python bench/figures.py $(ARGS)
