@@ -20,13 +20,14 @@ from store.projections.base import (
     Projection,
     VisibleProjection,
     consume,
+    offset,
     skip_entry,
 )
 
 log = structlog.get_logger("consumers")
 
 STEP = 500  # entries
-BACKOFF = (0.05, 0.5, 2.0)  # seconds; then the entry is set aside
+BACKOFF = (0.05, 0.5, 2.0)  # seconds between the attempts at an entry; then it is set aside
 
 
 class Consumer:
@@ -62,31 +63,51 @@ class Consumer:
         await self._idle.wait()
 
     async def run(self) -> None:
-        failures = 0
+        alone = 0  # entries still to be taken one by one: somewhere among them one fails
+        failures = 0  # of the entry taken alone
+        failure = Exception()
+        await self._find_place()
         while True:
             self._wake = trio.Event()
             try:
-                done = await self._step(1 if failures else STEP)
+                if failures > len(BACKOFF):
+                    await self._set_aside(failure)
+                    failures, alone = 0, alone - 1
+                done = await self._step(1 if alone else STEP)
             except StoreError as error:
-                log.warning("consumer waits for the store", consumer=self.name, error=str(error))
-                await trio.sleep(1)
+                await self._wait_for_store(error)
                 continue
             except Exception as error:
+                if not alone:
+                    log.warning("consumer looks for what fails", consumer=self.name, exc_info=error)
+                    alone = STEP
+                    continue
+                failures, failure = failures + 1, error
                 log.error("consumer failed", consumer=self.name, attempt=failures, exc_info=error)
-                if failures == len(BACKOFF):
-                    await self._set_aside(error)
-                    failures = 0
-                else:
-                    await trio.sleep(BACKOFF[failures])
-                    failures += 1
+                if failures <= len(BACKOFF):
+                    await trio.sleep(BACKOFF[failures - 1])
                 continue
             failures = 0
+            alone = max(0, alone - done.read) if done.read else 0
             self.position = done.position
             if done.hints:
                 self._on_hints(done.hints)
             if not done.read and not self._wake.is_set():
                 self._idle.set()
                 await self._wake.wait()
+
+    async def _wait_for_store(self, error: StoreError) -> None:
+        log.warning("consumer waits for the store", consumer=self.name, error=str(error))
+        await trio.sleep(1)
+
+    async def _find_place(self) -> None:
+        while True:
+            try:
+                self.position = await self._store.read(offset, self.name)
+            except StoreError as error:
+                await self._wait_for_store(error)
+            else:
+                return
 
     async def _step(self, limit: int) -> Consumed:
         projection = self._projection
@@ -97,6 +118,13 @@ class Consumer:
 
     async def _set_aside(self, error: Exception) -> None:
         position = await self._store.write(
-            skip_entry, self.name, self._projection.kinds, repr(error), self._clock.now_ms()
+            skip_entry,
+            self.name,
+            self.position,
+            self._projection.kinds,
+            repr(error),
+            self._clock.now_ms(),
         )
-        log.error("entry set aside", consumer=self.name, position=position)
+        if position:
+            log.error("entry set aside", consumer=self.name, position=position)
+        self.position = position or await self._store.read(offset, self.name)

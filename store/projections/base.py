@@ -95,14 +95,17 @@ async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: i
 
 
 async def skip_entry(
-    tx: Transaction, name: str, kinds: frozenset[Kind], error: str, now_ms: int
+    tx: Transaction, name: str, after: int, kinds: frozenset[Kind], error: str, now_ms: int
 ) -> int:
-    """Sets the next entry aside as a dead letter and moves on; returns its position."""
-    position = await offset(tx, name)
+    """Sets the entry that follows `after` aside as a dead letter, moves on and returns its
+    position. Where the consumer is not at `after` (an earlier call was made and its answer
+    lost), or nothing follows, it does nothing and returns 0."""
+    if await offset(tx, name) != after:
+        return 0
     head = await read_head(tx)
-    entries = await read_entries(tx, position, head.position, 1, kinds)
+    entries = await read_entries(tx, after, head.position, 1, kinds)
     if not entries:
-        return position
+        return 0
     await tx.run(
         tx.dialect.insert_new("dead_letters", ("consumer", "position", "error", "at_ms")),
         (name, entries[0].position, error[:2000], now_ms),

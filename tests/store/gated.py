@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import trio
@@ -54,7 +54,11 @@ class GatedStore:
     def fail(self, call: Call, *errors: Exception) -> None:
         self._failures[call].extend(errors)
 
-    async def _pass(self, call: Call) -> None:
+    def fail_when(self, query: Callable[..., Any], call: Call, *errors: Exception) -> None:
+        """As `fail`, for calls with this query alone."""
+        self._failures[f"{call} {query.__name__}"].extend(errors)
+
+    async def _pass(self, call: Call, query: str = "") -> None:
         gate = self._gates.get(call)
         if gate is not None:
             self._held[call] += 1
@@ -63,19 +67,20 @@ class GatedStore:
                 await gate.wait()
             finally:
                 self._held[call] -= 1
-        if self._failures[call]:
-            raise self._failures[call].popleft()
+        for key in (call, f"{call} {query}"):
+            if self._failures[key]:
+                raise self._failures[key].popleft()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
-        await self._pass("read")
+        await self._pass("read", query.__name__)
         return await self.inner.read(query, *args, **kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
-        await self._pass("write")
+        await self._pass("write", query.__name__)
         result = await self.inner.write(query, *args, **kwargs)
-        await self._pass("written")
+        await self._pass("written", query.__name__)
         return result
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
