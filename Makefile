@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check proto chaos fuzz autobahn bench lock clean
+.PHONY: serve test check demo proto chaos fuzz autobahn bench lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m rpc.codegen --check
 	$(BIN)/python -m rpc.codegen --check --proto examples/own_service
+
+demo: $(VENV)/.dev  ## people at a real server, on lines that break, and proof of what arrived
+	$(BIN)/python -m realtime demo $(ARGS)
 
 proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 	$(BIN)/python -m rpc.codegen

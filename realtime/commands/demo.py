@@ -1,0 +1,88 @@
+"""`demo`: people at a real server, on lines that break, and proof of what reached them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import trio
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from realtime.commands.common import run, say, show
+from realtime.demo.run import Plan
+from realtime.demo.run import run as play
+
+app = App(name="demo")
+
+
+@app.default
+def demo(
+    *,
+    json: Annotated[
+        bool, Parameter(negative="", help="print figures as one JSON object, see above")
+    ] = False,
+    seed: Annotated[
+        int, Parameter(help="of what is tried, and of the bytes at which lines are cut")
+    ] = 1,
+    users: Annotated[int, Parameter(help="how many people, 3 to 40")] = 12,
+    drop: Annotated[bool, Parameter(help="cut connections on the way")] = True,
+    kill: Annotated[
+        bool, Parameter(help="kill -9 the server in the middle, and start it again")
+    ] = True,
+    deadline: Annotated[float, Parameter(help="seconds that all of it may take")] = 180.0,
+    keep: Annotated[
+        Path | None,
+        Parameter(help="an empty folder for the data and the server's log, kept afterwards"),
+    ] = None,
+) -> None:
+    """Starts a server in a temporary folder and lets people use it; compares what each device
+    received with what it should have received.
+
+    They sign in by code, upload and post photographs, follow, talk in direct and group rooms,
+    edit, delete, like and comment, while their connections are cut at arbitrary bytes and the
+    server is killed. Exit code 1 when anything is lost, doubled, reordered or altered.
+
+    The figures of --json are documented in docs/demo.md: `ok`, `error`, `seed`, `users`,
+    `drop`, `kill`, `seconds`, `server_kills`, `connections_cut`, `uploads_cut`, `reconnects`,
+    `done`, `expected`, `received`, `devices` (each `device`, `user_id`, `expected`,
+    `received`, `receipts`, `signals`, `reconnects`, `retries`, `duplicates_ignored`,
+    `differences`) and `differences` (each `who`, `where`, `what`, `detail`).
+    """
+    ok = False
+
+    async def main() -> None:
+        nonlocal ok
+        plan = Plan(users=users, seed=seed, drop=drop, kill=kill, deadline=deadline, keep=keep)
+        started = trio.current_time()
+
+        def tell(what: str) -> None:
+            if not json:
+                say(f"{trio.current_time() - started:5.1f} s  {what}")
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_end_on_signal, nursery.cancel_scope)
+            report = await play(plan, tell)
+            if json:
+                show(report.as_json())
+            else:
+                report.show(Console())
+            ok = report.ok
+            nursery.cancel_scope.cancel()
+
+    run(main)
+    if not ok:
+        sys.exit(1)
+
+
+async def _end_on_signal(
+    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """So that no server and no folder is left behind."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            say("interrupted")
+            scope.cancel()

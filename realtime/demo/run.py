@@ -1,0 +1,254 @@
+"""The demo from its beginning to its end."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import trio
+
+from realtime.demo.check import Difference, tally
+from realtime.demo.fetch import fetch
+from realtime.demo.gallery import check_pictures
+from realtime.demo.person import Device, Person
+from realtime.demo.photos import Photograph, photographs
+from realtime.demo.relay import Relay
+from realtime.demo.report import DeviceFigures, Report
+from realtime.demo.server import ServerError, ServerProcess
+from realtime.demo.state import check_held, check_queue_order, check_state
+from realtime.demo.story import NotSettled, Story
+from realtime.demo.verdict import check_device
+from realtime.demo.world import World
+from rpc.client.media import UploadError
+from rpc.errors import CallError
+
+# fmt: off
+NAMES = (
+    "ann", "ben", "cleo", "dan", "eva", "finn", "gus", "hana", "ivo", "june",
+    "kai", "lea", "max", "nora", "otto", "pia", "quin", "ruth", "sam", "tess",
+)
+# fmt: on
+LEAST_USERS, MOST_USERS = 3, 40
+CUT_AFTER = (200, 20_000)  # bytes of a websocket, its handshake included
+CUT_UPLOAD_AFTER = (2_000, 500_000)
+CONSUMED = 10.0  # seconds for counts and timelines to follow, which no update tells of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`deadline` is in seconds, for all of it."""
+
+    users: int = 12
+    seed: int = 1
+    drop: bool = True
+    kill: bool = True
+    deadline: float = 180.0
+    keep: Path | None = None
+
+
+async def run(plan: Plan, say: Callable[[str], None]) -> Report:
+    """Plays the demo and compares. A story that cannot go on, or takes too long, is an `error`
+    of the report. Raises `ValueError` for a plan that cannot be carried out."""
+    if not LEAST_USERS <= plan.users <= MOST_USERS:
+        raise ValueError(f"--users is from {LEAST_USERS} to {MOST_USERS}")
+    pictures = photographs()
+    report = Report(seed=plan.seed, users=plan.users, drop=plan.drop, kill=plan.kill)
+    started = trio.current_time()
+    with _folder(plan.keep) as folder:
+        demo = _Demo(plan, report, folder, say)
+        with trio.move_on_after(plan.deadline) as scope:
+            try:
+                await demo.play(itertools.cycle(pictures))
+            except* (CallError, UploadError, ServerError, OSError) as failed:
+                report.error = f"{demo.act}: {_first(failed)}"
+        if scope.cancelled_caught:
+            report.error = f"{demo.act}: not over after {plan.deadline:g} seconds"
+        demo.count()
+    report.seconds = trio.current_time() - started
+    return report
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="sunwire-demo-") as name:
+            yield Path(name)
+        return
+    keep.mkdir(parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise ValueError(f"{keep} is not empty")
+    yield keep.resolve()
+
+
+@asynccontextmanager
+async def _serving(folder: Path) -> AsyncIterator[ServerProcess]:
+    """A running server; whatever became of it, it is gone afterwards."""
+    async with trio.open_nursery() as nursery:
+        server = ServerProcess(folder, nursery)
+        try:
+            await server.start()
+            yield server
+        finally:
+            await server.aclose()
+            nursery.cancel_scope.cancel()
+
+
+class _Demo:
+    def __init__(
+        self, plan: Plan, report: Report, folder: Path, say: Callable[[str], None]
+    ) -> None:
+        self._plan = plan
+        self._report = report
+        self._folder = folder
+        self._say = say
+        self._random = Random(plan.seed)
+        self._world = World()
+        self._people: list[Person] = []
+        self._relays: list[Relay] = []
+        self._media_relay: Relay | None = None
+        self._server: ServerProcess | None = None
+        self._story: Story | None = None
+        self._stage = "the server starts"
+
+    @property
+    def act(self) -> str:
+        return self._stage or (self._story.act if self._story else "")
+
+    async def play(self, pictures: Iterator[Photograph]) -> None:
+        async with _serving(self._folder) as server, trio.open_nursery() as lines:
+            self._server = server
+            media_relay = await self._line(lines, server.media_port, "media", *CUT_UPLOAD_AFTER)
+            self._media_relay = media_relay
+            await self._gather(lines, server, media_relay, pictures)
+            self._story = Story(
+                self._world,
+                self._people,
+                server,
+                self._relays,
+                media_relay,
+                self._random,
+                drop=self._plan.drop,
+                kill=self._plan.kill,
+                say=self._say,
+            )
+            self._stage = ""
+            try:
+                await self._story.play()
+            except NotSettled as error:
+                self._report.error = f"{self.act}: {error}"
+            self._stage = "comparing"
+            self._say("everything is compared")
+            await self._compare(f"ws://127.0.0.1:{server.port}", server.media_url)
+            for _, device in self._devices:
+                device.close()
+            self._stage = "the server stops"
+            await server.stop()
+            lines.cancel_scope.cancel()
+        self._report.differences += [
+            Difference("the server", "its log", "server", line) for line in server.errors
+        ]
+
+    def count(self) -> None:
+        """Puts into the report what was done, however far it went."""
+        report = self._report
+        report.done = self._world.counts + self._world.circles.counts
+        report.connections_cut = sum(relay.cuts for relay in self._relays)
+        report.uploads_cut = self._media_relay.cuts if self._media_relay else 0
+        report.server_kills = self._server.kills if self._server else 0
+
+    @property
+    def _devices(self) -> list[tuple[Person, Device]]:
+        return [(person, device) for person in self._people for device in person.devices]
+
+    async def _line(
+        self, nursery: trio.Nursery, port: int, name: str, least: int, most: int
+    ) -> Relay:
+        relay = Relay(port, Random(f"{self._plan.seed} {name}"), least, most)
+        await nursery.start(relay.run)
+        return relay
+
+    async def _gather(
+        self,
+        nursery: trio.Nursery,
+        server: ServerProcess,
+        media_relay: Relay,
+        pictures: Iterator[Photograph],
+    ) -> None:
+        """Everybody with his devices, each on a line of its own; some have two."""
+        users = self._plan.users
+        clients = self._folder / "clients"
+        clients.mkdir()
+        names = [*NAMES, *(f"user{number}" for number in range(len(NAMES), users))][:users]
+        for number, name in enumerate(names):
+            devices = []
+            for kind in ("phone", "laptop")[: 2 if number % 6 == 0 else 1]:
+                label = f"{name}/{kind}"
+                relay = await self._line(nursery, server.port, label, *CUT_AFTER)
+                self._relays.append(relay)
+                random = Random(f"{self._plan.seed} {label} client")
+                device = Device(label, relay, clients, random)
+                await nursery.start(device.run)
+                devices.append(device)
+            random = Random(f"{self._plan.seed} {name}")
+            media_url = f"http://127.0.0.1:{media_relay.port}"
+            self._people.append(Person(name, devices, self._world, random, pictures, media_url))
+
+    # What came of it
+
+    async def _compare(self, url: str, media_url: str) -> None:
+        found = check_queue_order(self._world)
+        for person, device in self._devices:
+            figures = self._figures(person, device)
+            mine = check_device(
+                self._world, person.user_id, device.session_id, device.record, device.name
+            )
+            figures.differences = len(mine)
+            self._report.devices.append(figures)
+            found += mine
+        for person in self._people:
+            found += await self._compare_state(url, person)
+            found += await check_pictures(
+                url, media_url, person.client.token, person.user_id, self._world
+            )
+        self._report.differences = found
+
+    async def _compare_state(self, url: str, person: Person) -> list[Difference]:
+        """Counts and timelines follow the log at a distance: they are given some time."""
+        give_up = trio.current_time() + CONSUMED
+        while True:
+            fetched = await fetch(url, person.client.token)
+            found = check_state(self._world, person.user_id, fetched)
+            if not found or trio.current_time() > give_up:
+                break
+            await trio.sleep(0.2)
+        for device in person.devices:
+            found += check_held(device.name, device.record, fetched)
+        return found
+
+    def _figures(self, person: Person, device: Device) -> DeviceFigures:
+        record, statistics = device.record, device.client.statistics()
+        expected, received = tally(
+            self._world.expected(person.user_id, device.session_id), record.streams
+        )
+        return DeviceFigures(
+            device=device.name,
+            user_id=person.user_id,
+            expected=expected,
+            received=received,
+            receipts=record.counts["receipt"],
+            signals=record.counts["signals"],
+            reconnects=statistics.connects - 1,
+            retries=statistics.retries,
+            duplicates_ignored=statistics.feed.duplicates,
+        )
