@@ -144,7 +144,6 @@ func (b *base) measure(due func(now int64) int64) error {
 	})
 	b.measuring = false
 	w.end(&b.figures)
-	b.figures.PerSecond = float64(b.figures.Count) / b.figures.Seconds
 	return err
 }
 

@@ -163,6 +163,5 @@ func runIdle(b *base) error {
 	err := s.measure(nil)
 	s.figures.KiBAfter = serverKiB(s.t.PID)
 	s.figures.Count = int64(s.live)
-	s.figures.PerSecond = 0
 	return err
 }

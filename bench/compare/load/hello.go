@@ -58,9 +58,8 @@ func runHello(b *base) error {
 	if err := s.openAll(s.l.conns[1:]); err != nil {
 		return err
 	}
-	w.end(&s.figures)
 	s.figures.Count = int64(len(s.l.conns) - 1)
-	s.figures.PerSecond = float64(s.figures.Count) / s.figures.Seconds
+	w.end(&s.figures)
 	s.figures.KiBAfter = serverKiB(s.t.PID)
 	s.finish()
 	return nil

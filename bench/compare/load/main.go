@@ -48,6 +48,7 @@ type figures struct {
 	Seconds         float64 `json:"seconds"`
 	Count           int64   `json:"count"` // calls, deliveries or sessions in the window
 	PerSecond       float64 `json:"per_second"`
+	PerCPU          float64 `json:"per_cpu_second"` // of the server
 	P50             float64 `json:"p50_ms"`
 	P90             float64 `json:"p90_ms"`
 	P99             float64 `json:"p99_ms"`

@@ -218,10 +218,9 @@ func runStorm(b *base) error {
 			return err
 		}
 	}
+	s.figures.Count = int64(s.caught)
 	w.end(&s.figures)
 	s.figures.TimeToLast = float64(s.lastAt-start) / 1e9
-	s.figures.Count = int64(s.caught)
-	s.figures.PerSecond = float64(s.caught) / s.figures.Seconds
 	if err := s.spin(lateness, nil); err != nil {
 		return err
 	}

@@ -48,9 +48,14 @@ type window struct {
 
 func begin(pid int) window { return window{pid, time.Now(), serverCPU(pid), ownCPU()} }
 
-// end writes the length of the window in seconds, and both sides' shares of one core.
+// end writes the length of the window in seconds, both sides' shares of one core, and what
+// came of the count in a second of the window and in a second of the server's processor.
 func (w window) end(f *figures) {
 	f.Seconds = time.Since(w.begun).Seconds()
 	f.ServerCPU = (serverCPU(w.pid) - w.server) / f.Seconds
 	f.LoadCPU = (ownCPU() - w.own) / f.Seconds
+	f.PerSecond = float64(f.Count) / f.Seconds
+	if f.ServerCPU > 0 {
+		f.PerCPU = f.PerSecond / f.ServerCPU
+	}
 }
