@@ -50,13 +50,15 @@ class Outbox:
         self._put(data)
 
     def _put(self, data: bytes) -> None:
-        if not self.closed:
+        if data and not self.closed:
             self._queue.append(data)
             self.size += len(data)
             self._wake.set()
 
     def update(self, data: bytes, position: int) -> None:
-        """Takes a durable update of the live fan-out."""
+        """Takes a durable update of the live fan-out; an empty one is no news."""
+        if not data:
+            return
         if self.mode is Mode.LIVE:
             if self.size + len(data) <= self._limits.outbox_high:
                 self.updates += 1
@@ -130,7 +132,8 @@ class Outbox:
     async def wait_drained(self) -> None:
         """Returns when what is queued has shrunk to the low mark and was sent."""
         while self.size > self._limits.outbox_low and not self.closed:
-            self._drained = trio.Event()
+            if self._drained.is_set():  # else another task waits for it already
+                self._drained = trio.Event()
             await self._drained.wait()
 
     def wake(self) -> None:
