@@ -3,6 +3,7 @@ knows everything."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ class Parts:
     media_base: str = "http://127.0.0.1:7401"
     services: Sequence[object] = ()
     """Served beside Sunwire's own, or instead of the one with the same descriptor."""
+    fast: bool = sys.platform == "linux"
+    """Whether sockets are served by the fast transport; other streams never are."""
 
 
 class Built(NamedTuple):
@@ -115,6 +118,7 @@ async def build(parts: Parts) -> Built:
         partial(authenticate_token, store, parts.clock),
         partial(living_session, store, parts.clock),
         VERSION,
+        fast=parts.fast,
     )
     return Built(core, urls)
 
@@ -174,6 +178,7 @@ async def _serve(
             presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
         ),
         services=services,
+        fast=Parts.fast if settings.transport == "auto" else settings.transport == "fast",
     )
     with store_starts(settings.data):
         blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)

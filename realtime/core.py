@@ -15,8 +15,8 @@ from realtime.events.consumers import Consumer
 from realtime.gateway.catchup import CatchUp
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.metrics import GatewayMetrics
+from realtime.gateway.node import Node
 from realtime.gateway.server import Gateway
-from realtime.gateway.session import Node
 from realtime.push.delivery import Delivery
 from realtime.push.hints import HintTeller
 from realtime.push.render import Renderer
@@ -93,8 +93,11 @@ class Core:
         authenticate: Callable[[str], Awaitable[SessionRecord]],
         living: Callable[[int], Awaitable[SessionRecord]],
         version: str,
+        *,
+        fast: bool = False,
     ) -> None:
-        """Completes the node with its handlers."""
+        """Completes the node with its handlers. With `fast`, sockets (not other streams) are
+        served by the fast transport, which needs Linux."""
         limits = self.limits.gateway
         dispatcher = Dispatcher(
             registry,
@@ -117,10 +120,9 @@ class Core:
                 limits=limits,
                 metrics=GatewayMetrics(self.metrics),
                 hellos=RateLimiter(limits.hello_rate),
-                frames=RateLimiter(limits.frame_rate),
-                dirty=set(),
                 version=version,
-            )
+            ),
+            fast=fast,
         )
 
     @asynccontextmanager

@@ -89,6 +89,10 @@ class Settings:
     )
     grace: Annotated[float, _help("seconds that a stop may take", _number(0, 1e6))] = 10.0
     readers: Annotated[int, _help("threads that read the database", _number(1, 64))] = 3
+    transport: Annotated[
+        Literal["auto", "fast", "portable"],
+        _help("what carries the websockets; auto: the fast one on Linux, else trio-websocket"),
+    ] = "auto"
     heartbeat: Annotated[float, _help("seconds between a client's pings", _seconds)] = 30.0
     handshake: Annotated[
         float, _help("seconds for a client to say what it wants, on every port", _seconds)

@@ -45,7 +45,7 @@ class CallLimits:
 class PreparedCall:
     """A call that may be run: decoded, allowed, within its limits."""
 
-    __slots__ = ("ctx", "id", "method", "request", "started", "timeout")
+    __slots__ = ("ctx", "deadline", "id", "method", "request", "started")
 
     def __init__(
         self, call_id: int, method: Method, request: Message, ctx: CallContext, timeout: float
@@ -54,8 +54,8 @@ class PreparedCall:
         self.method = method
         self.request = request
         self.ctx = ctx
-        self.timeout = timeout
         self.started = trio.current_time()
+        self.deadline = self.started + timeout
 
 
 class Dispatcher:
@@ -149,19 +149,19 @@ class Dispatcher:
             return self._failed(call, error)
         return self._answered(call, answer)
 
-    async def run(self, call: PreparedCall, scope: trio.CancelScope) -> bytes:
-        """Runs a handler until its deadline, or until `scope` is cancelled by the caller's
-        Cancel frame."""
-        scope.deadline = trio.current_time() + call.timeout
-        with scope:
-            try:
-                assert call.method.handler is not None
-                answer = await call.method.handler(call.ctx, call.request)
-            except Exception as error:
-                return self._failed(call, error)
-            return self._answered(call, answer)
-        # The scope swallowed a cancellation: which of the two was it?
-        if trio.current_time() >= scope.deadline:
+    async def run(self, call: PreparedCall) -> bytes:
+        """Runs a handler. The caller cancels it, at its deadline or earlier, and answers then
+        with `cut_short`."""
+        try:
+            assert call.method.handler is not None
+            answer = await call.method.handler(call.ctx, call.request)
+        except Exception as error:
+            return self._failed(call, error)
+        return self._answered(call, answer)
+
+    def cut_short(self, call: PreparedCall, *, expired: bool) -> bytes:
+        """The answer to a call whose `run` was cancelled: at its deadline, or on demand."""
+        if expired:
             return self._failed(call, CallError(Code.DEADLINE_EXCEEDED, "the deadline has passed"))
         return self._failed(call, CallError(Code.CANCELLED, "cancelled"))
 

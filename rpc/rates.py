@@ -38,3 +38,27 @@ class RateLimiter:
         if len(self._buckets) > self._capacity:
             self._buckets.popitem(last=False)
         return wait
+
+
+class Bucket:
+    """One token bucket that its owner keeps, full at first."""
+
+    __slots__ = ("_at", "_rate", "_tokens")
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._tokens = rate.burst
+        self._at = -1e18
+
+    def take(self, cost: float, now: float) -> float:
+        """As `RateLimiter.take`."""
+        per_second, burst = self._rate
+        tokens = self._tokens + (now - self._at) * per_second
+        if tokens > burst:
+            tokens = burst
+        self._at = now
+        if tokens >= cost:
+            self._tokens = tokens - cost
+            return 0.0
+        self._tokens = tokens
+        return (cost - tokens) / per_second

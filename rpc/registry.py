@@ -54,11 +54,12 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
 class Method:
     """A method with its policy and, on a server, its handler."""
 
-    __slots__ = ("answer", "handler", "name", "policy", "request")
+    __slots__ = ("answer", "handler", "inline", "name", "policy", "request")
 
     def __init__(self, descriptor: MethodDescriptor, handler: Callable[..., Any] | None) -> None:
         self.name = f"{descriptor.containing_service.name}.{descriptor.name}"
         self.policy = policy_of(descriptor)
+        self.inline = self.policy.inline
         self.request: type[Message] = GetMessageClass(descriptor.input_type)
         self.answer: type[Message] = GetMessageClass(descriptor.output_type)
         self.handler = handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 
 import trio
@@ -30,15 +31,32 @@ class Outbox:
     earlier; when it is full they are dropped. Those without a key queue up to the high mark.
     """
 
-    def __init__(self, limits: GatewayLimits) -> None:
+    __slots__ = (
+        "_drained",
+        "_held",
+        "_held_overflow",
+        "_held_size",
+        "_limits",
+        "_queue",
+        "_signals",
+        "_wake",
+        "closed",
+        "missed_from",
+        "mode",
+        "size",
+        "updates",
+    )
+
+    def __init__(self, limits: GatewayLimits, wake: Callable[[], None]) -> None:
+        """`wake` is called, and must not wait, when something comes to wait in the outbox."""
         self._limits = limits
         self._queue: list[bytes] = []
-        self._signals: dict[tuple[object, ...], bytes] = {}
-        self._held: list[tuple[int, bytes]] = []
+        self._signals: dict[tuple[object, ...], bytes] | None = None
+        self._held: list[tuple[int, bytes]] | None = None
         self._held_size = 0
         self._held_overflow = False
-        self._wake = trio.Event()
-        self._drained = trio.Event()
+        self._wake = wake
+        self._drained: trio.Event | None = None  # of a catch-up that waits
         self.size = 0  # bytes queued
         self.mode = Mode.OPEN
         self.missed_from = 0
@@ -51,9 +69,11 @@ class Outbox:
 
     def _put(self, data: bytes) -> None:
         if data and not self.closed:
-            self._queue.append(data)
+            queue = self._queue
+            queue.append(data)
             self.size += len(data)
-            self._wake.set()
+            if len(queue) == 1:
+                self._wake()
 
     def update(self, data: bytes, position: int) -> None:
         """Takes a durable update of the live fan-out; an empty one is no news."""
@@ -68,6 +88,7 @@ class Outbox:
             self.missed_from = position - 1
             self._put(LAGGING)
         elif self.mode is Mode.CATCHING_UP and not self._held_overflow:
+            assert self._held is not None
             if self._held_size + len(data) <= self._limits.hold_max:
                 self._held.append((position, data))
                 self._held_size += len(data)
@@ -82,14 +103,17 @@ class Outbox:
         if not key:
             if self.size + len(data) <= self._limits.outbox_high:
                 self._put(data)
-        elif key in self._signals or len(self._signals) < self._limits.max_signals:
+            return
+        if self._signals is None:
+            self._signals = {}
+        if key in self._signals or len(self._signals) < self._limits.max_signals:
             self._signals[key] = data
-            self._wake.set()
+            self._wake()
 
     def hold(self) -> None:
         """From now on live updates are held: the start of a catch-up up to this moment."""
         self.mode = Mode.CATCHING_UP
-        self._held.clear()
+        self._held = []
         self._held_size = 0
         self._held_overflow = False
 
@@ -99,48 +123,46 @@ class Outbox:
         round has to follow."""
         if self._held_overflow:
             return False
-        for at, data in self._held:
+        for at, data in self._held or ():
             if at > position:
                 self.updates += 1
                 self._put(data)
-        self._held.clear()
+        self._held = None
         self._held_size = 0
         self.mode = Mode.LIVE
         return True
 
-    def take(self) -> bytes:
-        """Everything that waits, as one message; empty when nothing does."""
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._queue or self._signals)
+
+    def take(self) -> list[bytes]:
+        """Everything that waits, in order; joined it is one message. Empty when nothing does."""
         queue = self._queue
-        if self._signals:
+        if self._signals is not None:
             queue.extend(self._signals.values())
-            self._signals.clear()
+            self._signals = None
         self._queue = []
         self.size = 0
-        return queue[0] if len(queue) == 1 else b"".join(queue)
+        return queue
 
     def sent(self) -> None:
         """What was taken has been handed to the socket."""
-        if self.size <= self._limits.outbox_low:
+        if self._drained is not None and self.size <= self._limits.outbox_low:
             self._drained.set()
-
-    async def wait(self) -> None:
-        """Returns when something waits, or the outbox is closed."""
-        while not self._queue and not self._signals and not self.closed:
-            self._wake = trio.Event()
-            await self._wake.wait()
+            self._drained = None
 
     async def wait_drained(self) -> None:
         """Returns when what is queued has shrunk to the low mark and was sent."""
         while self.size > self._limits.outbox_low and not self.closed:
-            if self._drained.is_set():  # else another task waits for it already
+            if self._drained is None:
                 self._drained = trio.Event()
             await self._drained.wait()
-
-    def wake(self) -> None:
-        self._wake.set()
 
     def close(self) -> None:
         """Nothing more is queued; what waits may still be taken."""
         self.closed = True
-        self._wake.set()
-        self._drained.set()
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None

@@ -1,111 +1,101 @@
-"""Accepts connections, and drains them."""
+"""The sessions of a node: admitted, checkpointed, drained."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 
-import structlog
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, wrap_server_stream
 
-from realtime.gateway.session import Node, Session
-from rpc.transport import Transport, WebSocketTransport
-from rpc.wire import SUBPROTOCOL
-
-log = structlog.get_logger("gateway")
+from realtime.gateway import portable
+from realtime.gateway.fast import FastTransport
+from realtime.gateway.node import Node
+from realtime.gateway.session import Session
+from realtime.gateway.socket import Socket
 
 
 class Gateway:
     """The websocket server of a node. What one connection does, garbage and crashes included,
     ends that connection alone."""
 
-    def __init__(self, node: Node, rng: random.Random | None = None) -> None:
-        self._node = node
+    def __init__(self, node: Node, *, fast: bool = False, rng: random.Random | None = None) -> None:
+        """With `fast`, sockets are served by the fast transport, which needs Linux."""
+        self.node = node
+        self._fast = FastTransport(self) if fast else None
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
         self._addresses: Counter[str] = Counter()
+        self._inside = 0
         self.draining = False
 
     @property
     def sessions(self) -> int:
         return len(self._sessions)
 
-    async def handle(self, stream: trio.abc.Stream) -> None:
-        """Serves one accepted stream to its end; never raises for what the peer does."""
-        limits = self._node.limits
-        peer = peer_of(stream)
+    def _may_enter(self, peer: str) -> bool:
+        """Reserves a place for a connection from an address; `leave` gives it back."""
+        limits = self.node.limits
         if (
             self.draining
-            or len(self._sessions) >= limits.max_connections
+            or self._inside >= limits.max_connections
             or self._addresses[peer] >= limits.max_connections_per_address
         ):
-            await trio.aclose_forcefully(stream)
-            return
+            return False
         self._addresses[peer] += 1
-        try:
-            await self._websocket(stream, peer)
-        except* (
-            HandshakeError,
-            ConnectionClosed,
-            trio.BrokenResourceError,
-            trio.ClosedResourceError,
-        ):
-            pass  # the peer's affair
-        except* Exception as errors:
-            log.error("connection crashed", peer=peer, exc_info=errors)
-        finally:
-            self._addresses[peer] -= 1
-            if not self._addresses[peer]:
-                del self._addresses[peer]
-            await trio.aclose_forcefully(stream)
+        self._inside += 1
+        return True
 
-    async def _websocket(self, stream: trio.abc.Stream, peer: str) -> None:
-        limits = self._node.limits
-        async with trio.open_nursery() as nursery:
-            with trio.move_on_after(limits.handshake_timeout):
-                request = await wrap_server_stream(
-                    nursery, stream, max_message_size=limits.max_message, message_queue_size=4
-                )
-                if SUBPROTOCOL not in request.proposed_subprotocols:
-                    await request.reject(400, body=f"speak {SUBPROTOCOL}\n".encode())
-                else:
-                    socket = await request.accept(subprotocol=SUBPROTOCOL)
-                    transport = WebSocketTransport(socket, nursery.cancel_scope.cancel, peer)
-                    nursery.start_soon(self._run, transport, nursery.cancel_scope)
-                    return
-            nursery.cancel_scope.cancel()
+    def leave(self, peer: str) -> None:
+        self._inside -= 1
+        self._addresses[peer] -= 1
+        if not self._addresses[peer]:
+            del self._addresses[peer]
 
-    async def _run(self, transport: Transport, scope: trio.CancelScope) -> None:
-        await self.serve(transport)
-        scope.cancel()
-
-    async def serve(self, transport: Transport) -> None:
-        """Runs a session over a transport that is connected already."""
-        session = Session(self._node, transport)
+    def open(self, socket: Socket) -> Session:
+        """A session for a connection that has shaken hands; `end` must follow."""
+        session = Session(self.node, socket)
         self._sessions.add(session)
-        self._node.metrics.connections.inc()
-        try:
-            await session.run()
-        finally:
+        self.node.metrics.connections.inc()
+        return session
+
+    def end(self, session: Session, code: int, reason: str) -> None:
+        """The connection of a session has ended."""
+        if session in self._sessions:
             self._sessions.discard(session)
-            self._node.metrics.connections.dec()
+            self.node.metrics.connections.dec()
+            session.lost(code, reason)
+
+    async def handle(self, stream: trio.abc.Stream) -> None:
+        """Serves one accepted stream, to its end or handed over to the fast transport. Never
+        raises for what the peer does."""
+        peer = peer_of(stream)
+        if not self._may_enter(peer):
+            await trio.aclose_forcefully(stream)
+        elif self._fast is not None and isinstance(stream, trio.SocketStream):
+            self._fast.adopt(stream, peer)
+        else:
+            await portable.serve(self, stream, peer)
 
     async def run(self) -> None:
-        """Sends the checkpoints that are due."""
-        while True:
-            await trio.sleep(self._node.limits.checkpoint_interval)
-            dirty = list(self._node.dirty)
-            self._node.dirty.clear()
-            for session in dirty:
-                session.checkpoint()
+        """Runs what the sessions rely on, and sends the checkpoints that are due."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.node.workers.run)
+            nursery.start_soon(self.node.wheel.run)
+            if self._fast is not None:
+                nursery.start_soon(self._fast.run)
+            while True:
+                await trio.sleep(self.node.limits.checkpoint_interval)
+                dirty = list(self.node.dirty)
+                self.node.dirty.clear()
+                for session in dirty:
+                    session.checkpoint()
 
     async def drain(self, grace: float) -> None:
         """Sends everyone away within `grace` seconds: new connections are refused, calls in
         flight finish, and the clients are told to come back at times spread over the grace.
         Who is still here when it returns does not listen: cancel him."""
         self.draining = True
-        closing = min(self._node.limits.close_timeout + 0.5, grace / 2)
+        closing = min(self.node.limits.close_timeout + 0.5, grace / 2)
         deadline = trio.current_time() + grace
         for session in list(self._sessions):
             session.go_away("restarting", self._rng.randrange(100, int(grace * 500) + 200))

@@ -1,22 +1,22 @@
-"""One connection: hello, frames in, calls, and the writer that empties its outbox."""
+"""One connection: hello, frames in, calls, and what it may cost in time.
+
+A session never waits: its socket hands it messages and takes from its outbox, and what has to
+wait runs on the node's workers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
-from realtime.gateway.catchup import CatchUp
-from realtime.gateway.limits import GatewayLimits
-from realtime.gateway.metrics import GatewayMetrics
+from realtime.gateway.node import Node
 from realtime.gateway.outbox import Mode, Outbox
-from realtime.push.delivery import Delivery
-from realtime.rooms.hub import Hub
-from rpc.context import Clock
-from rpc.dispatch import Dispatcher, PreparedCall
+from realtime.gateway.socket import Socket
+from realtime.gateway.workers import Cut, Worker
+from rpc.dispatch import PreparedCall
 from rpc.errors import CallError, Close, Code, ProtocolError
 from rpc.proto.frames_pb2 import (
     Call,
@@ -29,36 +29,14 @@ from rpc.proto.frames_pb2 import (
     ServerFrame,
     Welcome,
 )
-from rpc.rates import RateLimiter
-from rpc.transport import Transport, TransportClosed
+from rpc.rates import Bucket
 from rpc.wire import decode_client, encode_server
 from store.errors import StoreError
-from store.records import SessionRecord
 
 if TYPE_CHECKING:
-    from realtime.rooms.presence import PresenceKeeper
+    from collections.abc import Awaitable, Callable
 
 log = structlog.get_logger("gateway")
-
-
-@dataclass(frozen=True)
-class Node:
-    """What the sessions of a node share."""
-
-    dispatcher: Dispatcher
-    hub: Hub
-    delivery: Delivery
-    catch_up: CatchUp
-    presence: PresenceKeeper
-    authenticate: Callable[[str], Awaitable[SessionRecord]]
-    living: Callable[[int], Awaitable[SessionRecord]]
-    clock: Clock
-    limits: GatewayLimits
-    metrics: GatewayMetrics
-    hellos: RateLimiter
-    frames: RateLimiter
-    dirty: set[Session]
-    version: str
 
 
 class Session:
@@ -67,30 +45,67 @@ class Session:
     It is `rpc.context.Identity` for its calls and `realtime.rooms.hub.Receiver` for the hub.
     """
 
-    def __init__(self, node: Node, transport: Transport) -> None:
+    __slots__ = (
+        "_answers_first",
+        "_calls",
+        "_catching_up",
+        "_checkpoint_at",
+        "_close",
+        "_close_after_answer",
+        "_close_by",
+        "_closing",
+        "_expires_ms",
+        "_frames",
+        "_greeted",
+        "_greeting",
+        "_heard",
+        "_jobs",
+        "_node",
+        "_open_post",
+        "_outbox",
+        "_socket",
+        "_stuck_since",
+        "client",
+        "device",
+        "device_id",
+        "draining",
+        "foreground",
+        "gone",
+        "look_at",
+        "session_id",
+        "user_id",
+    )
+
+    def __init__(self, node: Node, socket: Socket) -> None:
         self._node = node
-        self._transport = transport
-        self._outbox = Outbox(node.limits)
-        self._calls: dict[int, trio.CancelScope] = {}
-        self._reading = trio.CancelScope()
-        self._written = trio.Event()
+        self._socket = socket
+        self._outbox = Outbox(node.limits, socket.wake)
+        self._calls: dict[int, Worker] = {}
+        self._jobs: set[Worker] | None = None  # other than calls
+        self._frames = Bucket(node.limits.frame_rate)
         self._close: tuple[int, str] | None = None
+        self._closing = False  # the socket was told to close
         self._close_after_answer = False
+        self._close_by = math.inf
         self._answers_first = False
-        self._answered = trio.Event()
+        self._greeted = False
+        self._greeting: list[ClientFrame] | None = None  # what came during the hello
         self._catching_up = False
         self._expires_ms = 0
-        self._checkpoint_at = 0.0
+        self._checkpoint_at = -math.inf
         self._open_post = 0
-        self._nursery: trio.Nursery | None = None
+        self._heard = trio.current_time()
+        self._stuck_since = math.inf
+        self.look_at = 0
         self.draining = False
+        self.gone = False
         self.user_id = 0
         self.session_id = 0
         self.device_id = b""
         self.device = ""
         self.client = ""
         self.foreground = True
-        self.acked = b""
+        node.wheel.add(self, self._heard + node.limits.hello_timeout)
 
     # The hub's side
 
@@ -109,7 +124,7 @@ class Session:
 
     @property
     def address(self) -> str:
-        return self._transport.peer
+        return self._socket.peer
 
     def cursor(self) -> bytes:
         return self._node.delivery.cursor()
@@ -133,39 +148,134 @@ class Session:
     def sign_out(self) -> None:
         self._close_after_answer = True
 
-    # Its life
+    # The socket's side
 
-    async def run(self) -> None:
-        """Serves the connection until it ends, and leaves it closed."""
+    @property
+    def wants_more(self) -> bool:
+        """Whether it takes another message now: neither in the middle of its hello nor with
+        more answers waiting than a client should leave unread."""
+        return self._greeting is None and self._outbox.size <= self._node.limits.outbox_max
+
+    def received(self, data: bytes) -> None:
+        """Takes a message. Never raises for what is in it."""
+        if self._close is not None:
+            return
+        node = self._node
+        self._heard = now = trio.current_time()
+        node.metrics.received(len(data))
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                nursery.start_soon(self._write)
-                await self._read_until_closed()
-                self._node.hub.detach(self)
-                if self._answers_first:
-                    with trio.move_on_after(self._node.limits.close_timeout):
-                        while self._calls:
-                            self._answered = trio.Event()
-                            await self._answered.wait()
-                self._outbox.close()
-                with trio.move_on_after(self._node.limits.close_timeout):
-                    await self._written.wait()
-                    code, reason = self._close or (1000, "")
-                    await self._transport.close(code, reason)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._node.dirty.discard(self)
-            self._node.hub.watch_post(self, self._open_post, 0)
-            self._node.hub.detach(self)
-            self._node.presence.changed(self.user_id)
+            frames = decode_client(data)
+            if self._frames.take(len(frames), now):
+                raise ProtocolError(Close.FLOODING, "too many frames")
+            self._take(frames)
+        except ProtocolError as error:
+            self.close(error.close, str(error))
 
-    def close(self, code: int, reason: str) -> None:
-        """Ends the connection after what is queued has been written. Does not wait."""
+    def heard(self) -> None:
+        """A ping or a pong of the websocket itself."""
+        self._heard = trio.current_time()
+        if self._frames.take(1, self._heard):
+            self.close(Close.FLOODING, "too many frames")
+
+    def violated(self, code: int, reason: str) -> None:
+        """What came is not a message of this protocol."""
+        self.close(code, reason)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to take."""
+        return self._outbox.waits
+
+    def take(self) -> list[bytes]:
+        """What is to be written now: the parts of one message; empty when nothing waits."""
+        outbox = self._outbox
+        if outbox.updates:
+            self._checkpoint_if_due()
+        return outbox.take()
+
+    def sent(self, size: int) -> None:
+        """The socket has written what it took, `size` bytes."""
+        outbox, node = self._outbox, self._node
+        self._stuck_since = math.inf
+        node.metrics.sent(size)
+        outbox.sent()
+        if outbox.mode is Mode.LAGGING and not outbox.size:
+            node.metrics.lags.inc()
+            self._start_catch_up(outbox.missed_from)
+
+    def stuck(self) -> None:
+        """The socket is full, and what was taken is not all written."""
+        if self._stuck_since == math.inf:
+            self._stuck_since = now = trio.current_time()
+            self._node.wheel.add(self, now + self._node.limits.send_timeout)
+
+    def lost(self, code: int, reason: str) -> None:
+        """The connection has ended, by whichever side. Only the first call counts."""
+        if self.gone:
+            return
+        self.gone = True
         if self._close is None:
             self._close = (code, reason)
             self._node.metrics.closed(code)
-        self._reading.cancel()
+        self._outbox.close()
+        for worker in [*self._calls.values(), *(self._jobs or ())]:
+            worker.cancel()
+        node = self._node
+        node.dirty.discard(self)
+        node.hub.watch_post(self, self._open_post, 0)
+        node.hub.detach(self)
+        node.presence.changed(self.user_id)
+
+    # Its end
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends the connection after what is queued has been written. Does not wait."""
+        if self._close is not None:
+            return
+        self._close = (int(code), reason)
+        self._node.metrics.closed(code)
+        self._node.hub.detach(self)
+        self._close_within(self._node.limits.close_timeout)
+        if not (self._answers_first and self._calls):
+            self._close_socket()
+
+    def _close_within(self, seconds: float) -> None:
+        self._close_by = trio.current_time() + seconds
+        self._node.wheel.add(self, self._close_by)
+
+    def _close_socket(self) -> None:
+        if self._closing or self.gone or self._close is None:
+            return
+        self._closing = True
+        self._outbox.close()
+        self._socket.close(*self._close)
+
+    def due(self, now: float) -> float:
+        """Acts on the time limits that have passed (see `realtime.gateway.wheel.Timed`)."""
+        limits = self._node.limits
+        if self.gone:
+            return math.inf
+        if self._close is not None:
+            if now < self._close_by:
+                return self._close_by
+            if self._closing:
+                self._socket.abort()
+                return math.inf
+            self._close_within(limits.close_timeout)  # it has waited for its answers in vain
+            self._close_socket()
+            return self._close_by
+        if now >= self._stuck_since + limits.send_timeout:
+            self.close(Close.SLOW, "the socket does not drain")
+            self._socket.abort()
+            return math.inf
+        silent_by = self._heard + (limits.idle_timeout if self._greeted else limits.hello_timeout)
+        if now < silent_by or self._outbox.size > limits.outbox_max:  # that is not silence
+            return min(max(silent_by, now), self._stuck_since + limits.send_timeout)
+        if self._greeted:
+            self.close(Close.SLOW, "silent for too long")
+        else:
+            self.close(Close.HELLO_TIMEOUT, "no hello")
+        return self._close_by
 
     def go_away(self, reason: str, reconnect_after_ms: int) -> None:
         """Asks the client to move on; calls in flight finish, new ones are refused."""
@@ -176,50 +286,48 @@ class Session:
     @property
     def idle(self) -> bool:
         """No call in flight and nothing waits to be written."""
-        return not self._calls and not self._outbox.size
+        return not self._calls and not self._outbox.size and self._stuck_since == math.inf
 
-    def checkpoint(self) -> None:
-        """Moves the client's cursor up to what it has been sent. The same bytes go to every
-        session; while one catches up, its slices carry their own."""
-        if self._outbox.mode is Mode.LIVE:
-            self._outbox.updates = 0
-            self._checkpoint_at = trio.current_time()
-            self._outbox.answer(self._node.delivery.checkpoint())
+    # Frames in
 
-    async def _read_until_closed(self) -> None:
-        limits = self._node.limits
-        with self._reading:
-            try:
-                self._reading.deadline = trio.current_time() + limits.hello_timeout
-                frames = decode_client(await self._transport.receive())
-                await self._hello(frames[0])
-                del frames[0]
-                while True:
-                    for frame in frames:
-                        self._handle(frame)
-                    if self._outbox.size > limits.outbox_max:
-                        # A client that does not drain its answers is not listened to.
-                        await self._outbox.wait_drained()
-                    self._reading.deadline = trio.current_time() + limits.idle_timeout
-                    data = await self._transport.receive()
-                    self._node.metrics.received(len(data))
-                    frames = decode_client(data)
-                    if self._node.frames.take(id(self), len(frames), trio.current_time()):
-                        raise ProtocolError(Close.FLOODING, "too many frames")
-            except ProtocolError as error:
-                self.close(error.close, str(error))
-            except TransportClosed as error:
-                self.close(error.code, error.reason)
-            except StoreError as error:
-                log.warning("session ended by the store", error=str(error))
-                self.close(Close.OVERLOADED, "the store is not available")
-        if self._close is None:  # the deadline of the reading
-            if self.client or self.device_id:
-                self.close(Close.SLOW, "silent for too long")
-            else:
-                self.close(Close.HELLO_TIMEOUT, "no hello")
+    def _take(self, frames: list[ClientFrame]) -> None:
+        if self._greeting is not None:
+            self._greeting += frames
+            return
+        for number, frame in enumerate(frames):
+            if self._close is not None:
+                return
+            if self._greeted:
+                self._handle(frame)
+                continue
+            rest = self._hello(frame)
+            if rest is not None:
+                rest += frames[number + 1 :]
+                return
 
-    async def _hello(self, frame: ClientFrame) -> None:
+    def _handle(self, frame: ClientFrame) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "call":
+            self._call(frame.call)
+        elif kind == "ping":
+            if self._expires_ms and self._node.clock.now_ms() >= self._expires_ms:
+                raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
+            pong = Pong(nonce=frame.ping.nonce, server_time_ms=self._node.clock.now_ms())
+            self._outbox.answer(encode_server(ServerFrame(pong=pong)))
+            self.checkpoint()
+        elif kind == "cancel":
+            worker = self._calls.get(frame.cancel.id)
+            if worker is not None:
+                worker.cancel()
+        elif kind == "focus":
+            self._focus(frame.focus)
+        elif kind == "refresh":
+            self._start(self._refresh, frame.refresh.token)
+        elif kind != "ack":  # what a device has stored is its own affair so far
+            raise ProtocolError(Close.BAD_FRAME, "a second hello")
+
+    def _hello(self, frame: ClientFrame) -> list[ClientFrame] | None:
+        """Returns where to put the frames that follow, when it will take a while."""
         if frame.WhichOneof("frame") != "hello":
             raise ProtocolError(Close.BAD_FRAME, "the first frame must be a hello")
         hello: Hello = frame.hello
@@ -235,17 +343,36 @@ class Session:
         self.client = hello.client or "unknown"
         self.foreground = not hello.background
         if hello.token:
-            try:
-                known = await node.authenticate(hello.token)
-                self.user_id, self.session_id = known.user_id, known.id
-                await self._attach()
-            except CallError as error:
-                raise ProtocolError(Close.UNAUTHENTICATED, error.message) from error
+            self._greeting = []
+            self._start(self._authenticate, hello.token, hello.cursor)
+            return self._greeting
         self._welcome(hello.cursor)
+        return None
+
+    async def _authenticate(self, token: str, cursor: bytes) -> None:
+        try:
+            known = await self._node.authenticate(token)
+            self.user_id, self.session_id = known.user_id, known.id
+            await self._attach()
+        except CallError as error:
+            self.close(Close.UNAUTHENTICATED, error.message)
+        except StoreError as error:
+            log.warning("session ended by the store", error=str(error))
+            self.close(Close.OVERLOADED, "the store is not available")
+        if self._close is not None:
+            return
+        self._welcome(cursor)
+        frames, self._greeting = self._greeting or [], None
+        try:
+            self._take(frames)
+        except ProtocolError as error:
+            self.close(error.close, str(error))
+        self._socket.resume()
 
     def _welcome(self, cursor: bytes) -> None:
         """Not an await in here: what the cursor says and what is delivered must agree."""
         node = self._node
+        self._greeted = True
         welcome = Welcome(
             session_id=self.session_id,
             user_id=self.user_id,
@@ -273,39 +400,23 @@ class Session:
 
     async def _attach(self) -> None:
         """Registers for the user's updates. Raises `CallError` when the session has ended."""
+        self._refuse_if_over()
         known_at = await self._node.hub.attach(self)
         await self._node.delivery.wait_for(known_at)
         await self._look_again()
+        self._refuse_if_over()
         self._node.presence.changed(self.user_id)
+
+    def _refuse_if_over(self) -> None:
+        """A connection that has ended meanwhile must not stay with the hub."""
+        if self.gone or self._close is not None:
+            self._node.hub.detach(self)
+            raise CallError(Code.UNAVAILABLE, "the connection is closing")
 
     async def _look_again(self) -> None:
         """A revocation may have been delivered before the hub knew this session; one that comes
         after this look finds it there."""
         self._expires_ms = (await self._node.living(self.session_id)).expires_ms
-
-    def _handle(self, frame: ClientFrame) -> None:
-        kind = frame.WhichOneof("frame")
-        if kind == "call":
-            self._call(frame.call)
-        elif kind == "ping":
-            if self._expires_ms and self._node.clock.now_ms() >= self._expires_ms:
-                raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
-            pong = Pong(nonce=frame.ping.nonce, server_time_ms=self._node.clock.now_ms())
-            self._outbox.answer(encode_server(ServerFrame(pong=pong)))
-            self.checkpoint()
-        elif kind == "ack":
-            self.acked = frame.ack.cursor[:64]
-        elif kind == "cancel":
-            scope = self._calls.get(frame.cancel.id)
-            if scope is not None:
-                scope.cancel()
-        elif kind == "focus":
-            self._focus(frame.focus)
-        elif kind == "refresh":
-            assert self._nursery is not None
-            self._nursery.start_soon(self._refresh, frame.refresh.token)
-        else:
-            raise ProtocolError(Close.BAD_FRAME, "a second hello")
 
     def _focus(self, focus: Focus) -> None:
         self.foreground = not focus.background
@@ -327,6 +438,8 @@ class Session:
         except StoreError:
             self.close(Close.OVERLOADED, "the store is not available")
 
+    # Calls
+
     def _call(self, call: Call) -> None:
         dispatcher = self._node.dispatcher
         try:
@@ -340,62 +453,49 @@ class Session:
         except CallError as error:
             self._outbox.answer(dispatcher.refuse(call.id, call.method, error))
             return
-        if prepared.method.policy.inline:
+        if prepared.method.inline:
             self._outbox.answer(dispatcher.run_inline(prepared))
             return
-        self._calls[call.id] = scope = trio.CancelScope()
-        assert self._nursery is not None
-        self._nursery.start_soon(self._run_call, prepared, scope)
+        self._calls[call.id] = self._node.workers.start(
+            self._run_call, prepared, deadline=prepared.deadline
+        )
 
-    async def _run_call(self, prepared: PreparedCall, scope: trio.CancelScope) -> None:
+    async def _run_call(self, worker: Worker, prepared: PreparedCall) -> None:
+        answer = b""
         try:
-            answer = await self._node.dispatcher.run(prepared, scope)
+            answer = await self._node.dispatcher.run(prepared)
         finally:
+            if not answer:  # cancelled, or worse: it has an answer even so
+                expired = worker.cut is Cut.DEADLINE
+                answer = self._node.dispatcher.cut_short(prepared, expired=expired)
             del self._calls[prepared.id]
-        self._outbox.answer(answer)
-        self._answered.set()
-        if self._close_after_answer:
-            self.close(Close.UNAUTHENTICATED, "signed out")
+            self._outbox.answer(answer)
+            if self._close_after_answer:
+                self.close(Close.UNAUTHENTICATED, "signed out")
+            if self._answers_first and not self._calls:
+                self._close_socket()
 
-    async def _write(self) -> None:
-        outbox, node = self._outbox, self._node
-        try:
-            while True:
-                await outbox.wait()
-                self._checkpoint_if_due()
-                data = outbox.take()
-                if not data:
-                    return  # closed, and everything was written
-                with trio.move_on_after(node.limits.send_timeout) as scope:
-                    await self._transport.send(data)
-                if scope.cancelled_caught:
-                    self.close(Close.SLOW, "the socket does not drain")
-                    self._transport.abort()
-                    return
-                node.metrics.sent(len(data))
-                outbox.sent()
-                if outbox.mode is Mode.LAGGING and not outbox.size:
-                    node.metrics.lags.inc()
-                    self._start_catch_up(outbox.missed_from)
-        except TransportClosed as error:
-            self.close(error.code, error.reason)
-        finally:
-            outbox.close()
-            self._written.set()
+    # Updates out
+
+    def checkpoint(self) -> None:
+        """Moves the client's cursor up to what it has been sent. The same bytes go to every
+        session; while one catches up, its slices carry their own."""
+        if self._outbox.mode is Mode.LIVE:
+            self._outbox.updates = 0
+            self._checkpoint_at = trio.current_time()
+            self._outbox.answer(self._node.delivery.checkpoint())
 
     def _checkpoint_if_due(self) -> None:
-        if not self._outbox.updates:
-            return
-        if trio.current_time() - self._checkpoint_at >= self._node.limits.checkpoint_interval:
+        now = trio.current_time()
+        if now - self._checkpoint_at >= self._node.limits.checkpoint_interval:
             self.checkpoint()
         else:
             self._node.dirty.add(self)
 
     def _start_catch_up(self, position: int) -> None:
-        if self._catching_up or self._nursery is None:
-            return
-        self._catching_up = True
-        self._nursery.start_soon(self._catch_up, position)
+        if not self._catching_up and self._close is None:
+            self._catching_up = True
+            self._start(self._catch_up, position)
 
     async def _catch_up(self, position: int) -> None:
         try:
@@ -405,3 +505,24 @@ class Session:
             self.close(Close.OVERLOADED, "the store is not available")
         finally:
             self._catching_up = False
+
+    # What has to wait
+
+    def _start(self, job: Callable[..., Awaitable[None]], *args: Any) -> None:
+        if self._jobs is None:
+            self._jobs = set()
+        self._jobs.add(self._node.workers.start(self._run_job, job, args))
+
+    async def _run_job(
+        self, worker: Worker, job: Callable[..., Awaitable[None]], args: tuple[Any, ...]
+    ) -> None:
+        try:
+            await job(*args)
+        except Exception as error:
+            log.error("connection crashed", peer=self.address, exc_info=error)
+            self.close(Close.INTERNAL, "internal error")
+        finally:
+            assert self._jobs is not None
+            self._jobs.discard(worker)
+            if not self._jobs:
+                self._jobs = None

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from realtime.clock import TrioClock
 from realtime.events.batcher import Batcher
-from rpc.dispatch import CallLimits, Dispatcher
+from rpc.dispatch import CallLimits, Dispatcher, PreparedCall
 from rpc.errors import CallError
 from rpc.metrics import CallMetrics
 from rpc.proto.frames_pb2 import Call, ServerFrame
@@ -85,9 +85,18 @@ class Dispatching:
             if prepared.method.policy.inline:
                 data = self.dispatcher.run_inline(prepared)
             else:
-                data = await self.dispatcher.run(prepared, scope or trio.CancelScope())
+                data = await self._run(prepared, scope or trio.CancelScope())
         (frame,) = decode_server(data)
         return frame
+
+    async def _run(self, prepared: PreparedCall, scope: trio.CancelScope) -> bytes:
+        """What the gateway's workers do: they cancel, and have it answered."""
+        scope.deadline = prepared.deadline
+        data = b""
+        with scope:
+            data = await self.dispatcher.run(prepared)
+        expired = trio.current_time() >= prepared.deadline
+        return data or self.dispatcher.cut_short(prepared, expired=expired)
 
     async def failure(self, name: str, request: Ask | None = None, **options: Any) -> Any:
         frame = await self.answer(name, request, **options)

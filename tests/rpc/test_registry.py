@@ -211,7 +211,7 @@ def test_what_a_client_knows_needs_no_handlers() -> None:
 
 async def test_a_server_serves_its_users_services_beside_its_own() -> None:
     core, _ = await build(Parts(store=until_the_end(SqliteStore.in_memory()), services=[Probe()]))
-    registry = core.gateway._node.dispatcher._registry
+    registry = core.gateway.node.dispatcher._registry
     assert registry.get("Probe.Read")
     assert registry.get("Chat.SendMessage")
 
@@ -219,7 +219,7 @@ async def test_a_server_serves_its_users_services_beside_its_own() -> None:
 async def test_a_service_of_the_user_stands_in_for_the_one_with_its_descriptor() -> None:
     mine = OwnLikes(Views(Urls()))
     core, _ = await build(Parts(store=until_the_end(SqliteStore.in_memory()), services=[mine]))
-    method = core.gateway._node.dispatcher._registry.get("Likes.LikePost")
+    method = core.gateway.node.dispatcher._registry.get("Likes.LikePost")
     assert method is not None
     assert method.handler == mine.like_post
 

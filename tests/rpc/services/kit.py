@@ -84,7 +84,7 @@ class Person:
         )
         dispatcher = self._kit.dispatcher
         prepared = dispatcher.prepare(self, call)
-        (frame,) = decode_server(await dispatcher.run(prepared, trio.CancelScope()))
+        (frame,) = decode_server(await dispatcher.run(prepared))
         if frame.HasField("failure"):
             failure = frame.failure
             raise CallError(

@@ -1,0 +1,45 @@
+"""What the sessions of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from realtime.gateway.catchup import CatchUp
+from realtime.gateway.limits import GatewayLimits
+from realtime.gateway.metrics import GatewayMetrics
+from realtime.gateway.wheel import Wheel
+from realtime.gateway.workers import Workers
+from realtime.push.delivery import Delivery
+from realtime.rooms.hub import Hub
+from rpc.context import Clock
+from rpc.dispatch import Dispatcher
+from rpc.rates import RateLimiter
+from store.records import SessionRecord
+
+if TYPE_CHECKING:
+    from realtime.gateway.session import Session
+    from realtime.rooms.presence import PresenceKeeper
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The rest of the server, as a session needs it."""
+
+    dispatcher: Dispatcher
+    hub: Hub
+    delivery: Delivery
+    catch_up: CatchUp
+    presence: PresenceKeeper
+    authenticate: Callable[[str], Awaitable[SessionRecord]]
+    living: Callable[[int], Awaitable[SessionRecord]]
+    clock: Clock
+    limits: GatewayLimits
+    metrics: GatewayMetrics
+    hellos: RateLimiter
+    version: str
+    workers: Workers = field(default_factory=Workers)
+    wheel: Wheel = field(default_factory=Wheel)
+    dirty: set[Session] = field(default_factory=set)
+    """Sessions with updates since their last checkpoint."""
