@@ -175,9 +175,9 @@ class Auth(AuthService):
         self, ctx: CallContext, request: auth_pb2.SetPasswordRequest
     ) -> auth_pb2.SetPasswordResponse:
         op = self._session_op(ctx)
-        stored, password = "", ""
-        if not await ctx.read(is_repeat, op):
-            stored = await ctx.read(password_of, ctx.user_id)
+        password = ""
+        repeat, stored = await ctx.read(_own_password, op, ctx.user_id)
+        if not repeat:
             if stored:
                 await self._check_old_password(ctx, stored, request.old_password)
             password = await self._hasher.hash(request.new_password)
@@ -322,6 +322,12 @@ async def _credentials(tx: Transaction, login: str) -> tuple[int, str]:
     else:
         user_id = await user_id_by_username(tx, login.strip())
     return (0, "") if user_id is None else (user_id, await password_of(tx, user_id))
+
+
+async def _own_password(tx: Transaction, op: Op, user_id: int) -> tuple[bool, str]:
+    """Whether the change was made before, and the user's password hash, both of one moment:
+    else the first attempt may come between, and its new password be taken for the old one."""
+    return await is_repeat(tx, op), await password_of(tx, user_id)
 
 
 async def _arrival(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+import trio
+
 from rpc.errors import Code
 from rpc.proto import auth_pb2
 from tests.rpc.services.accounts import PASSWORD, open_house, with_password
@@ -90,6 +92,18 @@ async def test_a_password_is_changed_by_who_knows_it() -> None:
         async with refused(Code.UNAUTHENTICATED):
             await house.device().auth.sign_in_with_password(with_password("ann"))
         assert (await house.device().auth.sign_in_with_password(with_password("ann", OTHER))).token
+
+
+async def test_a_change_and_its_own_repeats_at_once_are_one() -> None:
+    async with open_house() as house:
+        ann, _ = await house.join("ann")
+        old, new = PASSWORD, OTHER
+        for _ in range(10):
+            ann.op_key = secrets.token_bytes(16)
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):  # none of which may take the new password for a wrong old one
+                    nursery.start_soon(ann.auth.set_password, change(old, new))
+            old, new = new, old
 
 
 async def test_a_first_password_needs_no_old_one() -> None:
