@@ -51,7 +51,10 @@ def meta(
 def _read(file: Path) -> dict[str, Any]:
     """The settings in the file; the default one need not be there."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        for name in (name for name, value in found.items() if isinstance(value, dict)):
+            serving.refuse(f"the settings file {file} has a table [{name}], and settings need none")
+        return found
     except FileNotFoundError:
         if file != DEFAULT_FILE:
             serving.refuse(f"there is no settings file {file}")

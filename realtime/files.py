@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -22,7 +23,7 @@ MOST = 1 << 20  # asked for where the system sets no limit
 PAUSE = 0.1  # seconds after the system itself refused a connection
 SAY_EVERY = 10.0  # seconds between two warnings of a full server
 LINGER = 1.0  # seconds for a client to read that it was refused
-LINGERING = 16  # clients who do so at once; more are just closed
+LINGERING = 16  # clients who do so at once; more may find the connection reset
 
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
@@ -94,6 +95,8 @@ class Doors:
         """Says 503 to whoever speaks HTTP, as all do at first, and closes."""
         self.full()
         if len(self._lingering.child_tasks) >= LINGERING:
+            with contextlib.suppress(OSError):
+                os.write(stream.socket.fileno(), REFUSAL)  # fits into an empty buffer
             stream.socket.close()
         else:
             self._lingering.start_soon(_goodbye, stream)
