@@ -112,7 +112,7 @@ class Decoder:
         if partial.opcode == CLOSE and not partial.mask:
             self._partial = _ENDED
             return len(data)
-        self._partial = partial if partial.size or partial.mask or partial.kind else None
+        self._partial = partial if partial.kind or partial.mask or partial.head else None
         return position
 
 
@@ -174,8 +174,7 @@ class _Partial:
                     return position
             elif self.final:
                 messages.append(self._data_message())
-                self.message = bytearray()
-                self.kind = self.fragments = self.checked = 0
+                self.kind = 0
             if not self.kind:
                 return position
 
@@ -183,7 +182,7 @@ class _Partial:
         """Reads a header, or what there is of it, and refuses it at the first byte that makes it
         wrong. Sets `mask` when it is complete."""
         before = len(self.head)
-        head = self.head + data[position : position + 14 - before]
+        head = self.head + data[position : position + 14]
         have = len(head)
         first = head[0]
         opcode = first & 0x0F
@@ -274,8 +273,8 @@ class _Partial:
             return Pong(payload)
         if not payload:
             return CloseFrame(NO_STATUS, "")
-        code = int.from_bytes(payload[:2], "big")
-        if len(payload) < 2 or not sendable(code):
+        code = int.from_bytes(payload[:2], "big")  # of a single byte: less than any valid one
+        if not sendable(code):
             raise _Broken(PROTOCOL_ERROR, "a close code that may not be sent")
         try:
             return CloseFrame(code, payload[2:].decode())

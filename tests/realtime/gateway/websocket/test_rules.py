@@ -237,6 +237,17 @@ def test_a_message_may_have_many_fragments_of_some_size(opcode: int) -> None:
     assert fed(frames * 2, MAX) == [expected, expected]  # the count begins anew
 
 
+@pytest.mark.parametrize(("sizes", "allowed"), [([0], 128), ([8, 7], 128), ([16], 129)])
+def test_a_message_may_have_just_so_many_small_fragments(sizes: list[int], allowed: int) -> None:
+    """128, and one for each 16 bytes."""
+    parts = [b"x" * size for size in sizes] + [b""] * (allowed - len(sizes))
+    frames = [client_frame(parts[0], final=False)]
+    frames += [client_frame(part, CONTINUATION, final=False) for part in parts[1:-1]]
+    assert fed([*frames, client_frame(parts[-1], CONTINUATION)]) == [b"".join(parts)]
+    more = client_frame(parts[-1], CONTINUATION, final=False) * 2
+    assert [type(message) for message in fed([*frames, more])] == [Violation]
+
+
 @pytest.mark.parametrize("code", GOOD_CODES)
 def test_every_code_of_the_registry_may_close(code: int) -> None:
     assert fed([client_frame(close_payload(code), CLOSE)]) == [CloseFrame(code, "")]
