@@ -55,6 +55,10 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     error: str = ""
 
+    def add_error(self, error: str) -> None:
+        """One more; the first is the one that led to the others."""
+        self.error = f"{self.error}; then {error}" if self.error else error
+
     @property
     def ok(self) -> bool:
         return not self.differences and not self.error

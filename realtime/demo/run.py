@@ -65,9 +65,9 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Report:
             try:
                 await demo.play(itertools.cycle(pictures))
             except* (CallError, UploadError, ServerError, OSError) as failed:
-                report.error = f"{demo.act}: {_first(failed)}"
+                report.add_error(f"{demo.act}: {_first(failed)}")
         if scope.cancelled_caught:
-            report.error = f"{demo.act}: not over after {plan.deadline:g} seconds"
+            report.add_error(f"{demo.act}: not over after {plan.deadline:g} seconds")
         demo.count()
     report.seconds = trio.current_time() - started
     return report
@@ -146,7 +146,7 @@ class _Demo:
             try:
                 await self._story.play()
             except NotSettled as error:
-                self._report.error = f"{self.act}: {error}"
+                self._report.add_error(f"{self.act}: {error}")
             self._stage = "comparing"
             self._say("everything is compared")
             await self._compare(f"ws://127.0.0.1:{server.port}", server.media_url)
@@ -207,7 +207,8 @@ class _Demo:
     # What came of it
 
     async def _compare(self, url: str, media_url: str) -> None:
-        found = check_queue_order(self._world)
+        found = self._report.differences
+        found += check_queue_order(self._world)
         for person, device in self._devices:
             figures = self._figures(person, device)
             mine = check_device(
@@ -221,7 +222,6 @@ class _Demo:
             found += await check_pictures(
                 url, media_url, person.client.token, person.user_id, self._world
             )
-        self._report.differences = found
 
     async def _compare_state(self, url: str, person: Person) -> list[Difference]:
         """Counts and timelines follow the log at a distance: they are given some time."""

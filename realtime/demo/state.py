@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+from google.protobuf.text_format import MessageToString
+
 from realtime.demo.check import Difference
 from realtime.demo.circles import Circles
 from realtime.demo.items import cause_of, message_state
@@ -38,19 +41,24 @@ class _Differences:
 
     def compare(self, where: str, what: str, got: object, wanted: object) -> None:
         if got != wanted:
-            self.tell(where, f"{what}: {got}, not {wanted}")
+            self.tell(where, f"{what}: {_shown(got)}, not {_shown(wanted)}")
 
     def compare_rows(self, where: str, got: Iterable[object], wanted: Iterable[object]) -> None:
         """The same rows in the same order; names the first that is not."""
         ours, theirs = list(got), list(wanted)
         for number, (one, other) in enumerate(zip(ours, theirs, strict=False), 1):
             if one != other:
-                self.tell(where, f"row {number} is {one}, not {other}")
+                self.tell(where, f"row {number} is {_shown(one)}, not {_shown(other)}")
                 return
         self.compare(where, "rows", len(ours), len(theirs))
 
     def tell(self, where: str, detail: str) -> None:
         self.found.append(Difference(self._who, where, "state", detail))
+
+
+def _shown(value: object) -> str:
+    """On one line, however long."""
+    return MessageToString(value, as_one_line=True) if isinstance(value, Message) else str(value)
 
 
 def check_state(world: World, user_id: int, fetched: Fetched) -> list[Difference]:

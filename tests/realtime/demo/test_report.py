@@ -71,6 +71,13 @@ def test_an_error_is_no_success() -> None:
     assert "not played to the end: they talk: RATE_LIMITED" in printed(one)
 
 
+def test_the_first_error_is_not_forgotten_for_a_later_one() -> None:
+    one = report()
+    one.add_error("they talk: something is missing")
+    one.add_error("comparing: no answer")
+    assert one.error == "they talk: something is missing; then comparing: no answer"
+
+
 @pytest.mark.parametrize(
     ("one", "code"), [(report(), 0), (report(LOST), 1), (report(error="too slow"), 1)]
 )

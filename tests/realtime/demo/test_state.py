@@ -109,6 +109,8 @@ def test_a_device_holds_what_the_server_shows(world: World) -> None:
     record.messages[DIRECT][hello.id] = stale
     first, _ = check_held("ann", record, fetched)
     assert first.where == f"messages held of room {DIRECT}"
+    assert 'text: "hello"' in first.detail
+    assert "\n" not in first.detail
 
 
 def test_a_message_that_overtakes_one_queued_before_it_is_found(world: World) -> None:
