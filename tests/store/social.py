@@ -13,7 +13,9 @@ from store.changes.comments import AddComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
 from store.changes.media import ReserveMedia, StoreMedia
+from store.changes.messages import SendMessage
 from store.changes.posts import CreatePost
+from store.changes.rooms import CreateGroup
 from store.errors import DomainError
 from store.interface import Store
 from store.log import Batch, Entry, read_entries, read_head
@@ -26,6 +28,7 @@ from store.records import (
     CommentRecord,
     FollowRecord,
     LikeRecord,
+    MessageRecord,
     NotificationRecord,
     PostRecord,
     Purpose,
@@ -51,7 +54,7 @@ class Social:
         self.hints: list[HomeHint | CountsHint] = []
         self.notifications = NotificationsProjection()
         self.invisible = (HomeProjection(), CountersProjection())
-        self._media = 0
+        self._media = self._sent = 0
 
     async def commit(self, *changes: Change[Any]) -> Batch:
         self.now_ms += 1000
@@ -80,6 +83,24 @@ class Social:
 
     async def follow(self, user: int, whom: int, following: bool = True) -> FollowRecord:
         return await self.do(SetFollow(follower_id=user, followee_id=whom, following=following))
+
+    async def group(self, owner: int, *members: int) -> int:
+        return await self.do(CreateGroup(user_id=owner, title="boats", user_ids=members))
+
+    async def send(
+        self, user: int, room_id: int, text: str = "ahoy", *media: str, reply_to: int = 0
+    ) -> MessageRecord:
+        self._sent += 1
+        return await self.do(
+            SendMessage(
+                sender_id=user,
+                room_id=room_id,
+                client_id=self._sent.to_bytes(16, "big"),
+                text=text,
+                media_ids=media,
+                reply_to=reply_to,
+            )
+        )
 
     async def photograph(
         self, owner: int = ANN, purpose: Purpose = Purpose.POST, *, stored: bool = True
