@@ -61,6 +61,7 @@ type figures struct {
 	FirstError      string  `json:"first_error"`
 	ServerCPU       float64 `json:"server_cpu"`
 	LoadCPU         float64 `json:"load_cpu"`
+	OtherCPU        float64 `json:"other_cpu"` // of all other processes here: noise
 	Opened          int64   `json:"opened"`
 	OpenedPerSecond float64 `json:"opened_per_second"`
 	Retries         int64   `json:"retries"`

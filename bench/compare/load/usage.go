@@ -39,21 +39,40 @@ func ownCPU() float64 {
 	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }
 
-// window is the measured time.
-type window struct {
-	pid         int
-	begun       time.Time
-	server, own float64
+// busyCPU is what the whole machine has used of its processors, in seconds.
+func busyCPU() float64 {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	var busy float64
+	for i, one := range bytes.Fields(line)[1:] {
+		if ticks, _ := strconv.ParseFloat(string(one), 64); i < 8 && i != 3 && i != 4 { // not idle
+			busy += ticks / ticksPerSecond
+		}
+	}
+	return busy
 }
 
-func begin(pid int) window { return window{pid, time.Now(), serverCPU(pid), ownCPU()} }
+// window is the measured time.
+type window struct {
+	pid               int
+	begun             time.Time
+	server, own, busy float64
+}
 
-// end writes the length of the window in seconds, both sides' shares of one core, and what
+func begin(pid int) window {
+	return window{pid, time.Now(), serverCPU(pid), ownCPU(), busyCPU()}
+}
+
+// end writes the length of the window in seconds, everyone's shares of one core, and what
 // came of the count in a second of the window and in a second of the server's processor.
 func (w window) end(f *figures) {
 	f.Seconds = time.Since(w.begun).Seconds()
 	f.ServerCPU = (serverCPU(w.pid) - w.server) / f.Seconds
 	f.LoadCPU = (ownCPU() - w.own) / f.Seconds
+	f.OtherCPU = max((busyCPU()-w.busy)/f.Seconds-f.ServerCPU-f.LoadCPU, 0)
 	f.PerSecond = float64(f.Count) / f.Seconds
 	if f.ServerCPU > 0 {
 		f.PerCPU = f.PerSecond / f.ServerCPU
