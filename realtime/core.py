@@ -142,7 +142,7 @@ class Core:
             nursery.start_soon(self.delivery.run)
             nursery.start_soon(self.hints.run)
             nursery.start_soon(self.presence.run)
-            nursery.start_soon(self.gateway.run)
+            await nursery.start(self.gateway.run)
             nursery.start_soon(self._keep_house)
             for consumer in self.consumers:
                 nursery.start_soon(consumer.run)

@@ -76,10 +76,12 @@ class Gateway:
         else:
             await portable.serve(self, stream, peer)
 
-    async def run(self) -> None:
-        """Runs what the sessions rely on, and sends the checkpoints that are due."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs what the sessions rely on, and sends the checkpoints that are due. Connections
+        may come once it has started."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.node.workers.run)
+            await nursery.start(self.node.workers.run)
+            task_status.started()
             nursery.start_soon(self.node.wheel.run)
             if self._fast is not None:
                 nursery.start_soon(self._fast.run)

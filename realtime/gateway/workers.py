@@ -92,10 +92,11 @@ class Workers:
             trio.lowlevel.reschedule(task)
         return worker
 
-    async def run(self) -> None:
-        """Holds the tasks until cancelled."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Holds the tasks until cancelled; jobs may be given once it has started."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            task_status.started()
             try:
                 await self._watch_deadlines()
             finally:
