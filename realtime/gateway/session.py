@@ -56,6 +56,7 @@ class Session:
         "_closing",
         "_expires_ms",
         "_frames",
+        "_fresh_token",
         "_greeted",
         "_greeting",
         "_heard",
@@ -63,6 +64,7 @@ class Session:
         "_node",
         "_open_post",
         "_outbox",
+        "_refreshing",
         "_socket",
         "_stuck_since",
         "client",
@@ -94,6 +96,8 @@ class Session:
         self._expires_ms = 0
         self._checkpoint_at = -math.inf
         self._open_post = 0
+        self._fresh_token: str | None = None  # of a Refresh frame, not looked at yet
+        self._refreshing = False
         self._heard = trio.current_time()
         self._stuck_since = math.inf
         self.look_at = 0
@@ -164,6 +168,8 @@ class Session:
         self._heard = now = trio.current_time()
         node.metrics.received(len(data))
         try:
+            if self._expires_ms and node.clock.now_ms() >= self._expires_ms:
+                raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
             frames = decode_client(data)
             if self._frames.take(len(frames), now):
                 raise ProtocolError(Close.FLOODING, "too many frames")
@@ -310,8 +316,6 @@ class Session:
         if kind == "call":
             self._call(frame.call)
         elif kind == "ping":
-            if self._expires_ms and self._node.clock.now_ms() >= self._expires_ms:
-                raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
             pong = Pong(nonce=frame.ping.nonce, server_time_ms=self._node.clock.now_ms())
             self._outbox.answer(encode_server(ServerFrame(pong=pong)))
             self.checkpoint()
@@ -322,7 +326,10 @@ class Session:
         elif kind == "focus":
             self._focus(frame.focus)
         elif kind == "refresh":
-            self._start(self._refresh, frame.refresh.token)
+            self._fresh_token = frame.refresh.token
+            if not self._refreshing:
+                self._refreshing = True
+                self._start(self._refresh)
         elif kind != "ack":  # what a device has stored is its own affair so far
             raise ProtocolError(Close.BAD_FRAME, "a second hello")
 
@@ -336,7 +343,7 @@ class Session:
         if wait:
             self.go_away("busy", int(wait * 1000) + 500)
             raise ProtocolError(Close.OVERLOADED, "too many are arriving")
-        if len(hello.device_id) > 32 or len(hello.device) > 100 or len(hello.client) > 100:
+        if len(hello.device_id) > 16 or len(hello.device) > 100 or len(hello.client) > 100:
             raise ProtocolError(Close.BAD_FRAME, "a hello with oversized fields")
         self.device_id = hello.device_id
         self.device = hello.device
@@ -425,18 +432,23 @@ class Session:
             self._open_post = focus.open_post
         self._node.presence.changed(self.user_id)
 
-    async def _refresh(self, token: str) -> None:
+    async def _refresh(self) -> None:
+        """Looks at one token at a time, and of those that came meanwhile at the last."""
         try:
-            known = await self._node.authenticate(token)
-            if known.user_id != self.user_id:
-                self.close(Close.UNAUTHENTICATED, "the new token is another user's")
-                return
-            self.session_id = known.id
-            await self._look_again()
+            while self._fresh_token is not None:
+                token, self._fresh_token = self._fresh_token, None
+                known = await self._node.authenticate(token)
+                if known.user_id != self.user_id:
+                    self.close(Close.UNAUTHENTICATED, "the new token is another user's")
+                    return
+                self.session_id = known.id
+                await self._look_again()
         except CallError:
             self.close(Close.UNAUTHENTICATED, "the new token is not valid")
         except StoreError:
             self.close(Close.OVERLOADED, "the store is not available")
+        finally:
+            self._refreshing = False
 
     # Calls
 

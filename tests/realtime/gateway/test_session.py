@@ -1,0 +1,471 @@
+"""One connection from its hello to its end, where a session may go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+import trio
+import trio.testing
+
+from realtime.core import CoreLimits
+from realtime.gateway.limits import GatewayLimits
+from realtime.gateway.wheel import TICK
+from realtime.push.cursors import Cursor, decode_cursor, encode_cursor
+from rpc.errors import Close, Code, ProtocolError
+from rpc.proto.frames_pb2 import (
+    Ack,
+    ClientFrame,
+    Focus,
+    Ping,
+    PostCounts,
+    Refresh,
+    Resync,
+    Signal,
+)
+from rpc.rates import Rate
+from store.errors import Unavailable
+from tests.realtime.gateway.hand import Hands, by_hand, call_frame, hello_frame, waiting
+from tests.rpc.probe import Ask, Told
+from tests.store.notes import Note
+
+DAY_MS = 24 * 3600 * 1000
+PING = ClientFrame(ping=Ping(nonce=1))
+
+
+async def news(hands: Hands, user_id: int, subject: int = 0) -> int:
+    """Commits an entry in the user's stream, and returns when it has been delivered."""
+    position = await hands.core.batcher.submit(
+        Note(user_id=user_id, subject=subject or user_id)
+    ).wait()
+    await hands.core.delivery.wait_for(position)
+    return position
+
+
+async def test_the_welcome_says_what_a_client_may_do(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = CoreLimits(gateway=GatewayLimits(heartbeat=7, max_message=1000, max_calls=5))
+    async with by_hand(limits) as hands:
+        hand = hands.open()
+        hand.say(hello_frame())
+        welcome = (await hand.next("welcome")).welcome
+        assert (welcome.user_id, welcome.session_id) == (0, 0)
+        assert (welcome.heartbeat_ms, welcome.max_message_bytes, welcome.max_calls) == (
+            7000,
+            1000,
+            5,
+        )
+        assert welcome.server.startswith("sunwire/")
+        assert welcome.server_time_ms == hands.core.clock.now_ms()
+        assert decode_cursor(welcome.cursor).position == hands.core.delivery.position
+
+
+async def test_frames_may_come_with_the_hello(autojump_clock: trio.testing.MockClock) -> None:
+    async with by_hand() as hands:
+        hand = hands.open()
+        hand.say(hello_frame(), call_frame(1, "Open", Ask(count=4)), PING)
+        assert (await hand.next("pong")).pong.nonce == 1
+        frame = await hand.answer(1)
+        assert Told.FromString(frame.result.payload).number == 4
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"device_id": b"d" * 17}, {"device": "d" * 101}, {"client": "c" * 101}],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_a_hello_has_bounds(
+    autojump_clock: trio.testing.MockClock, fields: dict[str, Any]
+) -> None:
+    async with by_hand() as hands:
+        hand = hands.open()
+        hand.say(hello_frame(**fields))
+        assert (await hand.end())[0] == Close.BAD_FRAME
+        largest = {name: value[:-1] for name, value in fields.items()}
+        await hands.hello(**largest)
+
+
+async def test_who_arrives_in_a_crowd_is_told_when_to_come_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = CoreLimits(gateway=GatewayLimits(hello_rate=Rate(per_second=2, burst=2)))
+    async with by_hand(limits) as hands:
+        await hands.hello()
+        await hands.hello()
+        late = hands.open()
+        late.say(hello_frame())
+        away = (await late.next("go_away")).go_away
+        assert (away.reason, away.reconnect_after_ms) == ("busy", 1000)
+        code, _ = await late.end()
+        assert code == Close.OVERLOADED
+        assert Close(code).may_reconnect
+        await trio.sleep(away.reconnect_after_ms / 1000)
+        await hands.hello()
+
+
+async def test_a_cursor_that_cannot_be_resumed_is_answered_with_the_reason(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        here = hands.core.delivery
+        here.floor = 1
+        reasons = Resync.MALFORMED, Resync.OTHER_EPOCH, Resync.PAST_HEAD, Resync.TOO_OLD
+        for reason in reasons:
+            cursor = {
+                Resync.MALFORMED: b"garbage",
+                Resync.OTHER_EPOCH: encode_cursor(Cursor(here.epoch + 1, here.position)),
+                Resync.PAST_HEAD: encode_cursor(Cursor(here.epoch, here.position + 1)),
+                Resync.TOO_OLD: encode_cursor(Cursor(here.epoch, 0)),
+            }[reason]
+            hand = await hands.hello(ann.token, cursor=cursor)
+            resync = (await hand.next("resync")).resync
+            assert (resync.reason, resync.cursor) == (reason, here.cursor())
+            await news(hands, ann.user_id)
+            assert await hand.next("update")
+            hand.break_off()
+            await hand.end()
+        assert hands.sample("sunwire_resyncs_total") == len(reasons)
+
+
+async def test_a_store_that_is_away_at_the_hello_is_no_reason_to_stay_away(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise Unavailable("for a moment")
+
+    async with by_hand() as hands:
+        ann = await hands.user()
+        with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+            patch.setattr(hands.core.store, "read", fail)
+            hand = hands.open()
+            hand.say(hello_frame(ann.token))
+            code, reason = await hand.end()
+        assert (code, reason) == (Close.OVERLOADED, "the store is not available")
+        assert [entry["log_level"] for entry in logs] == ["warning"]
+        await hands.hello(ann.token)
+
+
+async def test_a_store_that_is_away_during_a_catch_up_ends_it_resumably(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        cursor = hands.core.delivery.cursor()
+        await news(hands, ann.user_id)
+        read = hands.core.store.read
+
+        async def fail(query: Any, *arguments: Any) -> Any:
+            if query.__name__ == "missed":
+                raise Unavailable("for a moment")
+            return await read(query, *arguments)
+
+        with monkeypatch.context() as patch, structlog.testing.capture_logs():
+            patch.setattr(hands.core.store, "read", fail)
+            hand = await hands.hello(ann.token, cursor=cursor)
+            code, _ = await hand.end()
+        assert code == Close.OVERLOADED
+        again = await hands.hello(ann.token, cursor=cursor)
+        assert await again.next("update")
+
+
+async def test_a_ping_is_answered_with_the_time_and_where_the_client_stands(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        stranger, ann = await hands.hello(), await hands.user()
+        await trio.sleep(3)
+        for hand in (stranger, ann):
+            hand.frames.clear()
+            hand.ping(77)
+            pong = (await hand.next("pong")).pong
+            assert (pong.nonce, pong.server_time_ms) == (77, hands.core.clock.now_ms())
+        assert (await ann.next("checkpoint")).checkpoint.cursor == hands.core.delivery.cursor()
+        assert stranger.kinds() == []
+
+
+async def test_checkpoints_follow_updates_at_their_interval(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The first at once, the others no closer than the interval, the last no later."""
+    async with by_hand() as hands:
+        ann = await hands.user()
+        seen: list[tuple[float, int]] = []
+        await trio.sleep(1)
+        start = trio.current_time()
+        for _ in range(20):
+            await news(hands, ann.user_id)
+            await trio.sleep(0.05)
+            for frame in ann.frames:
+                if frame.HasField("checkpoint"):
+                    position = decode_cursor(frame.checkpoint.cursor).position
+                    seen.append((trio.current_time() - start, position))
+            ann.frames.clear()
+        times, positions = zip(*seen, strict=True)
+        assert 3 <= len(seen) <= 6
+        assert times[0] <= 0.06
+        assert list(positions) == sorted(set(positions))
+        await news(hands, ann.user_id)
+        await trio.sleep(0.6)
+        last = (await ann.next("checkpoint")).checkpoint.cursor
+        assert decode_cursor(last).position == hands.core.delivery.position
+        ann.frames.clear()
+        await trio.sleep(60)
+        assert ann.kinds() == []  # nothing new, no checkpoint
+
+
+@pytest.mark.parametrize("kind", ["ping", "call", "focus"])
+async def test_an_expired_session_ends_with_whatever_it_sends_next(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    frame = {
+        "ping": PING,
+        "call": call_frame(1, "Read"),
+        "focus": ClientFrame(focus=Focus(background=True)),
+    }[kind]
+    async with by_hand() as hands:
+        ann = await hands.user()
+        ann.say(frame)
+        await trio.sleep(1)
+        now_ms = hands.core.clock.now_ms
+        monkeypatch.setattr(hands.core.clock, "now_ms", lambda: now_ms() + 400 * DAY_MS)
+        ann.frames.clear()
+        ann.say(frame)
+        assert (await ann.end())[0] == Close.UNAUTHENTICATED
+        assert ann.kinds() == []
+
+
+async def test_a_fresh_token_prolongs_an_expired_session_in_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        ann.say(ClientFrame(refresh=Refresh(token=ann.token)), PING)
+        assert await ann.next("pong")
+        ann.call(1, "Read", Ask(count=2))
+        assert (await ann.answer(1)).HasField("result")
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another's"])
+async def test_a_refresh_is_for_ones_own_session(
+    autojump_clock: trio.testing.MockClock, whose: str
+) -> None:
+    async with by_hand() as hands:
+        ann, bob = await hands.user("ann"), await hands.user("bob")
+        ann.say(ClientFrame(refresh=Refresh(token="x" if whose == "nobody's" else bob.token)))
+        assert (await ann.end())[0] == Close.UNAUTHENTICATED
+        bob.ping()
+        assert await bob.next("pong")
+
+
+async def test_a_refresh_is_no_sign_in(autojump_clock: trio.testing.MockClock) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        stranger = await hands.hello()
+        stranger.say(ClientFrame(refresh=Refresh(token=ann.token)))
+        assert (await stranger.end())[0] == Close.UNAUTHENTICATED
+
+
+async def test_many_refreshes_are_looked_at_one_by_one(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may send a thousand in one message: the last of those that wait is enough."""
+    async with by_hand() as hands:
+        ann = await hands.user()
+        authenticate = hands.core.gateway.node.authenticate
+        at_once, most, looked = 0, 0, 0
+
+        async def count(token: str) -> Any:
+            nonlocal at_once, most, looked
+            at_once, looked = at_once + 1, looked + 1
+            most = max(most, at_once)
+            await trio.sleep(1)
+            at_once -= 1
+            return await authenticate(token)
+
+        node = hands.core.gateway.node
+        object.__setattr__(node, "authenticate", count)
+        ann.say(*[ClientFrame(refresh=Refresh(token=ann.token))] * 1000, PING)
+        await ann.next("pong")
+        await trio.sleep(30)
+        assert most == 1
+        assert looked <= 2
+        ann.say(*[ClientFrame(refresh=Refresh(token=ann.token))] * 10)
+        ann.say(ClientFrame(refresh=Refresh(token="the last one counts")))
+        assert (await ann.end())[0] == Close.UNAUTHENTICATED
+
+
+async def test_an_open_post_is_watched_until_it_is_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        signals, hub = hands.core.signals, hands.core.hub
+
+        def told(post_id: int) -> None:
+            counts = PostCounts(post_id=post_id, likes=1)
+            signals.to_watchers(post_id, 0, Signal(post_counts=counts))
+
+        ann.say(ClientFrame(focus=Focus(open_post=5)))
+        await trio.sleep(1)
+        told(5)
+        told(6)
+        signal = (await ann.next("signal")).signal
+        assert signal.post_counts.post_id == 5
+        ann.say(ClientFrame(focus=Focus(open_post=6)))
+        await trio.sleep(1)
+        told(5)
+        told(6)
+        assert (await ann.next("signal")).signal.post_counts.post_id == 6
+        assert not list(hub.watchers(5))
+        ann.break_off()
+        await ann.end()
+        assert not list(hub.watchers(6))
+
+
+async def test_the_background_is_not_online(autojump_clock: trio.testing.MockClock) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        assert hands.core.hub.is_online(ann.user_id)
+        ann.say(ClientFrame(focus=Focus(background=True)))
+        await trio.sleep(1)
+        assert not hands.core.hub.is_online(ann.user_id)
+        ann.say(ClientFrame(focus=Focus()))
+        await trio.sleep(1)
+        assert hands.core.hub.is_online(ann.user_id)
+        away = await hands.hello(ann.token, background=True)
+        ann.break_off()
+        await ann.end()
+        assert not hands.core.hub.is_online(ann.user_id)
+        assert not away.over.is_set()
+
+
+async def test_silence_ends_a_session_and_any_frame_is_no_silence(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = CoreLimits(gateway=GatewayLimits(heartbeat=10))
+    async with by_hand(limits) as hands:
+        ann = await hands.user()
+        for _ in range(5):
+            await trio.sleep(24)
+            ann.say(ClientFrame(ack=Ack(cursor=b"c")))
+        start = trio.current_time()
+        code, _ = await ann.end()
+        assert code == Close.SLOW
+        assert Close(code).may_reconnect
+        assert trio.current_time() - start == pytest.approx(25, abs=TICK)
+
+
+async def test_a_rule_broken_beneath_the_frames_closes_with_its_code(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        ann.break_rules(ProtocolError(Close.NOT_BINARY, "a text message"))
+        assert await ann.end() == (Close.NOT_BINARY, "a text message")
+        assert hands.sample("sunwire_closed_total", code=str(int(Close.NOT_BINARY))) == 1
+
+
+async def test_who_does_not_drain_his_answers_is_not_listened_to(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = CoreLimits(
+        gateway=GatewayLimits(outbox_max=2000, outbox_low=100, send_timeout=1e6, heartbeat=1e6)
+    )
+    async with by_hand(limits) as hands:
+        ann = await hands.user()
+        ann.stuck = True
+        before = ann.received
+        for nonce in range(1, 501):
+            ann.ping(nonce)
+        await trio.sleep(1000)
+        (session,) = hands.core.hub.sessions_of(ann.user_id)
+        taken = ann.received - before
+        assert taken < 250
+        assert session._outbox.size < 2200  # type: ignore[attr-defined]
+        ann.unstick()
+        await trio.sleep(1)
+        nonces = [frame.pong.nonce for frame in ann.frames if frame.HasField("pong")]
+        assert nonces == list(range(1, 501))
+
+
+async def test_a_socket_that_stays_full_is_given_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        await trio.sleep(1)
+        ann.stuck = True
+        ann.ping()
+        start = trio.current_time()
+        with trio.fail_after(60):
+            await ann.over.wait()
+        limits = GatewayLimits()
+        assert ann.aborted
+        assert trio.current_time() - start == pytest.approx(limits.send_timeout, abs=TICK)
+        assert hands.sample("sunwire_closed_total", code=str(int(Close.SLOW))) == 1
+        assert not hands.core.hub.sessions_of(ann.user_id)
+
+
+async def test_a_close_handshake_has_its_time_and_no_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        ann.stuck_close = True
+        start = trio.current_time()
+        ann.say(hello_frame())
+        assert (await ann.end())[0] == Close.BAD_FRAME
+        assert trio.current_time() - start == pytest.approx(GatewayLimits().close_timeout, abs=TICK)
+
+
+async def test_what_was_queued_is_written_before_the_close(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        ann.say(PING, PING, hello_frame())
+        await ann.end()
+        assert ann.kinds().count("pong") == 2
+
+
+async def test_a_session_leaves_nothing_behind(autojump_clock: trio.testing.MockClock) -> None:
+    async with by_hand() as hands:
+        ann = await hands.user()
+        hands.probe.behave = waiting(trio.Event())
+        ann.say(ClientFrame(focus=Focus(open_post=5)), call_frame(1, "Read"))
+        await news(hands, ann.user_id)
+        await news(hands, ann.user_id)
+        ann.break_off()
+        await ann.end()
+        assert hands.core.hub.statistics() == {"users": 0, "sessions": 0, "rooms": 0}
+        assert not hands.core.gateway.node.dirty
+        assert hands.core.gateway.sessions == 0
+        assert hands.sample("sunwire_connections") == 0
+
+
+async def test_a_flood_is_not_held_against_the_next_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = CoreLimits(gateway=GatewayLimits(frame_rate=Rate(per_second=0.001, burst=11)))
+    async with by_hand(limits) as hands:
+        for _ in range(3):
+            hand = await hands.hello()
+            hand.say(*[PING] * 10)  # all that it may, after the hello
+            assert await hand.next("pong")
+            hand.say(PING)
+            assert (await hand.end())[0] == Close.FLOODING
+
+
+async def test_a_sign_in_on_a_connection_that_has_one_is_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with by_hand() as hands:
+        ann, bob = await hands.user("ann"), await hands.user("bob")
+        (session,) = hands.core.hub.sessions_of(ann.user_id)
+        with pytest.raises(Exception, match="CONFLICT") as caught:
+            await session.signed_in(bob.user_id, 1)  # type: ignore[attr-defined]
+        assert caught.value.code == Code.CONFLICT  # type: ignore[attr-defined]
+        assert session.user_id == ann.user_id
