@@ -6,6 +6,7 @@ import trio.testing
 
 from realtime.testing import TestClient, new_key, open_test_server
 from rpc.client.updates import Tracker, Verdict
+from rpc.proto.frames_pb2 import ClientFrame, Ping
 from rpc.proto.models_pb2 import Message
 
 
@@ -99,7 +100,9 @@ async def test_a_hidden_message_does_not_come_back_when_it_is_edited(
         room = (await ann.call("Chat.OpenDirect", user_id=bob.user_id)).room.id
         first = await say(ann, room, "one")
         await away.expect_update("message")
-        await away.expect("checkpoint")
+        away.frames.clear()
+        await away.send(ClientFrame(ping=Ping()))
+        await away.expect("checkpoint")  # one that covers the message
         await away.disconnect()
         await bob.call("Chat.DeleteMessage", message_id=first.id)
         for client in (ann, bob):
