@@ -45,7 +45,7 @@ class Device:
             call_timeout=PATIENCE,
             connect_timeout=3.0,  # the line may break in the middle of the handshake
             backoff_first=0.05,
-            backoff_most=1.0,
+            backoff_most=0.5,
             stable_after=0.25,
             random=self._random,
         )
