@@ -119,7 +119,7 @@ async def test_a_client_id_is_used_once(world: Social) -> None:
 
 
 async def test_a_reply_answers_what_its_sender_may_read(world: Social) -> None:
-    room_id, other = await world.group(ANN, BEN), await world.group(ANN, BEN)
+    room_id, other = await world.group(ANN, BEN), await world.group(ANN, CAT)
     early = await world.send(ANN, room_id)
     elsewhere = await world.send(ANN, other)
     await world.do(AddMembers(user_id=ANN, room_id=room_id, user_ids=(CAT,)))
