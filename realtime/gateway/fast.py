@@ -40,6 +40,8 @@ log = structlog.get_logger("gateway")
 
 READ = 64 * 1024  # bytes asked of a socket at once
 EVENTS = 512  # sockets served in one turn
+IGNORED = 1024 * 1024  # bytes read, so that a refusal is heard, from who goes on sending
+PONGS = 1024  # bytes of answers to pings that wait for a socket
 WRITES = 2048  # sockets written to in one go, before others have a turn
 
 
@@ -117,7 +119,10 @@ class FastTransport:
             self._take(connection, connection.session, data)
         elif connection.handshake is not None:
             self._shake_hands(connection, connection.handshake, data)
-        # else it was refused, and what it still sends is of no interest
+        else:  # it was refused: what it still sends is of no interest, for as long as that ends
+            connection.ignored += len(data)
+            if connection.ignored > IGNORED:
+                self._drop(connection, 1006, "refused")
 
     def _take(self, connection: Connection, session: Session, data: bytes) -> None:
         for message in connection.decoder.feed(data):
@@ -132,7 +137,9 @@ class FastTransport:
     def _control(self, connection: Connection, session: Session, message: Message) -> None:
         if isinstance(message, Ping):
             session.heard()
-            connection.pong = pong(message.payload)  # the latest alone has to be answered
+            if len(connection.pong) > PONGS:
+                connection.pong = b""  # the latest alone has to be answered
+            connection.pong += pong(message.payload)
             connection.wake()
         elif isinstance(message, CloseFrame):
             if connection.closing is None:
@@ -338,6 +345,7 @@ class Connection:
         "dropped",
         "half_closed",
         "handshake",
+        "ignored",
         "last",
         "look_at",
         "paused",
@@ -360,7 +368,7 @@ class Connection:
         self.session: Session | None = None
         self.rest = b""  # taken from the session, and not written yet
         self.size = 0  # of what it was taken with
-        self.pong = b""  # goes before the next message
+        self.pong = b""  # the pongs that go before the next message
         self.last = b""  # the close frame: goes after it
         self.closing: tuple[int, str] | None = None
         self.watched: int = select.EPOLLIN
@@ -368,6 +376,7 @@ class Connection:
         self.paused = False
         self.dropped = False
         self.half_closed = False
+        self.ignored = 0
         self.look_at = 0
 
     def wake(self) -> None:

@@ -95,7 +95,7 @@ class Gateway:
     async def drain(self, grace: float) -> None:
         """Sends everyone away within `grace` seconds: new connections are refused, calls in
         flight finish, and the clients are told to come back at times spread over the grace.
-        Who is still here when it returns does not listen: cancel him."""
+        Who does not listen is dropped at its end."""
         self.draining = True
         closing = min(self.node.limits.close_timeout + 0.5, grace / 2)
         deadline = trio.current_time() + grace
@@ -110,6 +110,8 @@ class Gateway:
         with trio.move_on_at(deadline):
             while self._sessions:  # noqa: ASYNC110
                 await trio.sleep(0.02)
+        for session in list(self._sessions):
+            session.abort()
 
 
 def peer_of(stream: trio.abc.Stream) -> str:

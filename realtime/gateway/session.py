@@ -256,6 +256,10 @@ class Session:
         self._outbox.close()
         self._socket.close(*self._close)
 
+    def abort(self) -> None:
+        """Ends the connection at once, whatever has not been written."""
+        self._socket.abort()
+
     def due(self, now: float) -> float:
         """Acts on the time limits that have passed (see `realtime.gateway.wheel.Timed`)."""
         limits = self._node.limits
