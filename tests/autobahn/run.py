@@ -1,6 +1,6 @@
 """Runs the Autobahn test suite against echo services on loopback and writes summary.md.
 
-    python -m tests.autobahn.run [--service tests.autobahn.echo ...] [--suite DIR] [--python2 PATH]
+    python -m tests.autobahn.run [--service tests.autobahn.echo] [--suite DIR] [--python2 PATH]
 
 The suite is the PyPI package `autobahntestsuite`, which runs on Python 2.7 alone: one that is
 found on the path or under pyenv. Where DIR does not hold the package it is installed there, and
@@ -22,7 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rpc.wire import SUBPROTOCOL
+
 VERSION = "25.10.1"
+SERVICES = ["tests.autobahn.echo", "tests.autobahn.fast_echo"]
 CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"]
 GROUPS = {
     "1": "framing",
@@ -75,7 +78,13 @@ def run_suite(python2: str, folder: Path, service: str) -> dict[str, dict[str, A
     with tempfile.TemporaryDirectory() as scratch, serving(service) as port:
         spec = {
             "outdir": f"{scratch}/reports",
-            "servers": [{"agent": "service", "url": f"ws://127.0.0.1:{port}"}],
+            "servers": [
+                {
+                    "agent": "service",
+                    "url": f"ws://127.0.0.1:{port}",
+                    "protocols": [SUBPROTOCOL],
+                }
+            ],
             "cases": CASES,
             "exclude-cases": [],
             "exclude-agent-cases": {},
@@ -148,7 +157,7 @@ def main() -> int:
         "",
     ]
     failed = False
-    for service in options.service or ["tests.autobahn.echo"]:
+    for service in options.service or SERVICES:
         cases = run_suite(options.python2, folder, service)
         failed |= not cases or any(outcome(case) == "FAILED" for case in cases.values())
         text.append(table(service, cases))
