@@ -1,5 +1,6 @@
-"""The opening handshake of RFC 6455 at a server, without I/O. HTTP is read and written by h11
-(31 µs a handshake; wsproto's own class over the same h11 took 51 µs).
+"""The opening handshake of RFC 6455 at a server, without I/O. HTTP is read and written by h11: 31
+of the 45 µs that a handshake takes. (wsproto's own class over the same h11 takes 51, checks less,
+and lets other errors than its own escape for bytes that are not ASCII.)
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Handshake:
 
     @property
     def trailing(self) -> bytes:
-        """What came after the head: the first bytes for the frame decoder."""
+        """What came after the head, once there is a request: the first bytes for the decoder."""
         return bytes(self._http.trailing_data[0])
 
     def accept(self, subprotocol: str | None = None) -> bytes:

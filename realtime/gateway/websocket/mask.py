@@ -1,7 +1,7 @@
 """`apply_mask(data, mask)`: the bytes of `data`, each xored with the four-byte mask in turn.
 
-The C function that the wheels of `websockets` ship takes 0.04 µs for 128 bytes; where that wheel
-had no binary for the platform, whole-number arithmetic takes 0.5 µs.
+The C function that the wheels of `websockets` ship takes 0.07 µs for 128 bytes; where that wheel
+had no binary for the platform, whole-number arithmetic takes 0.43 µs.
 """
 
 from __future__ import annotations
