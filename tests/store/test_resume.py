@@ -125,6 +125,17 @@ async def test_changes_of_what_one_may_not_see_are_passed_over_but_counted(world
     ]
 
 
+async def test_of_a_messages_many_changes_the_first_and_the_last_are_told(world: Social) -> None:
+    room_id = await world.group(ANN, BEN)
+    start = await world.head()
+    sent = await world.send(ANN, room_id, "0")
+    for text in "123":
+        await world.do(EditMessage(user_id=ANN, message_id=sent.id, text=text))
+    found = await all_missed(world, BEN, start)
+    assert [shown for shown, _ in found] == [Shown.UPDATE, Shown.SKIP, Shown.SKIP, Shown.UPDATE]
+    assert {entry.record.text for shown, entry in found if shown is Shown.UPDATE} == {"3"}
+
+
 async def test_of_the_pointers_of_one_member_the_last_is_told(world: Social) -> None:
     room_id = await world.group(ANN, BEN, CAT)
     for _ in range(4):
