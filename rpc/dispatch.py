@@ -17,7 +17,6 @@ from rpc import limits
 from rpc.context import CallContext, Clock, Committer, Identity, Reads
 from rpc.errors import TABLE, CallError, Code, from_store
 from rpc.metrics import CallMetrics
-from rpc.proto import options_pb2
 from rpc.proto.frames_pb2 import Call, Failure
 from rpc.rates import Rate, RateLimiter
 from rpc.registry import Method, Registry
@@ -48,14 +47,20 @@ class PreparedCall:
     __slots__ = ("ctx", "deadline", "id", "method", "request", "started")
 
     def __init__(
-        self, call_id: int, method: Method, request: Message, ctx: CallContext, timeout: float
+        self,
+        call_id: int,
+        method: Method,
+        request: Message,
+        ctx: CallContext,
+        started: float,
+        deadline: float,
     ) -> None:
         self.id = call_id
         self.method = method
         self.request = request
         self.ctx = ctx
-        self.started = trio.current_time()
-        self.deadline = self.started + timeout
+        self.started = started
+        self.deadline = deadline
 
 
 class Dispatcher:
@@ -86,18 +91,19 @@ class Dispatcher:
         method = self._registry.get(call.method)
         if method is None:
             raise CallError(Code.UNKNOWN_METHOD, f"no method {call.method[:100]!r}")
-        policy = method.policy
-        if policy.access == options_pb2.ACCESS_USER and not identity.user_id:
+        if method.for_users and not identity.user_id:
             raise CallError(Code.UNAUTHENTICATED, "sign in first")
-        self._take_tokens(identity, policy)
-        if len(call.payload) > self._limits.max_payload:
+        now = trio.current_time()
+        self._take_tokens(identity, method, now)
+        payload = call.payload
+        if len(payload) > self._limits.max_payload:
             raise CallError(
                 Code.TOO_LARGE,
                 "the request is too large",
                 details={"max_bytes": str(self._limits.max_payload)},
             )
         try:
-            request = method.request.FromString(call.payload)
+            request = method.request.FromString(payload)
         except DecodeError as error:
             raise CallError(
                 Code.INVALID_ARGUMENT, f"not a {method.request.DESCRIPTOR.name}"
@@ -107,21 +113,20 @@ class Dispatcher:
             identity,
             self._reads,
             self._committer,
-            op=self._op(identity, call) if policy.mutating else None,
+            op=self._op(identity, call) if method.mutating else None,
             now_ms=self._clock.now_ms(),
         )
         wanted = call.timeout_ms / 1000 or self._limits.default_timeout
-        return PreparedCall(call.id, method, request, ctx, min(wanted, self._limits.max_timeout))
+        deadline = now + min(wanted, self._limits.max_timeout)
+        return PreparedCall(call.id, method, request, ctx, now, deadline)
 
-    def _take_tokens(self, identity: Identity, policy: options_pb2.Policy) -> None:
-        now = trio.current_time()
-        cost = policy.cost or 1
+    def _take_tokens(self, identity: Identity, method: Method, now: float) -> None:
         if identity.user_id:
-            wait = self._users.take(identity.user_id, cost, now)
+            wait = self._users.take(identity.user_id, method.cost, now)
         else:
-            wait = self._addresses.take(identity.address, cost, now)
-        if policy.sensitive and not wait:
-            wait = self._sensitive.take(identity.address, policy.sensitive, now)
+            wait = self._addresses.take(identity.address, method.cost, now)
+        if method.sensitive and not wait:
+            wait = self._sensitive.take(identity.address, method.sensitive, now)
         if wait:
             raise CallError(
                 Code.RATE_LIMITED, "too many calls", retry_after_ms=int(wait * 1000) + 1

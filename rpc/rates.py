@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -14,34 +13,8 @@ class Rate(NamedTuple):
     burst: float
 
 
-class RateLimiter:
-    """One bucket a key. Past `capacity` keys the least recently used bucket is forgotten,
-    which can only be in its key's favour."""
-
-    def __init__(self, rate: Rate, capacity: int = 100_000) -> None:
-        self._rate = rate
-        self._capacity = capacity
-        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
-
-    def take(self, key: Hashable, cost: float, now: float) -> float:
-        """Takes `cost` tokens and returns 0.0, or takes none and returns the seconds until
-        there will be enough. `now` is in seconds of any steady clock."""
-        tokens, at = self._buckets.get(key, (self._rate.burst, now))
-        tokens = min(self._rate.burst, tokens + (now - at) * self._rate.per_second)
-        wait = 0.0
-        if tokens >= cost:
-            tokens -= cost
-        else:
-            wait = (cost - tokens) / self._rate.per_second
-        self._buckets[key] = (tokens, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > self._capacity:
-            self._buckets.popitem(last=False)
-        return wait
-
-
 class Bucket:
-    """One token bucket that its owner keeps, full at first."""
+    """A token bucket, full at first."""
 
     __slots__ = ("_at", "_rate", "_tokens")
 
@@ -51,7 +24,8 @@ class Bucket:
         self._at = -1e18
 
     def take(self, cost: float, now: float) -> float:
-        """As `RateLimiter.take`."""
+        """Takes `cost` tokens and returns 0.0, or takes none and returns the seconds until
+        there will be enough. `now` is in seconds of any steady clock."""
         per_second, burst = self._rate
         tokens = self._tokens + (now - self._at) * per_second
         if tokens > burst:
@@ -62,3 +36,22 @@ class Bucket:
             return 0.0
         self._tokens = tokens
         return (cost - tokens) / per_second
+
+
+class RateLimiter:
+    """One bucket a key. Past `capacity` keys the oldest bucket is forgotten, which can only be
+    in its key's favour."""
+
+    def __init__(self, rate: Rate, capacity: int = 100_000) -> None:
+        self._rate = rate
+        self._capacity = capacity
+        self._buckets: dict[Hashable, Bucket] = {}
+
+    def take(self, key: Hashable, cost: float, now: float) -> float:
+        """As `Bucket.take`, from the bucket of the key."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._rate)
+            if len(self._buckets) > self._capacity:
+                del self._buckets[next(iter(self._buckets))]
+        return bucket.take(cost, now)

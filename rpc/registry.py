@@ -22,6 +22,7 @@ from rpc.proto import (
     likes_pb2,
     media_pb2,
     notifications_pb2,
+    options_pb2,
     pages_pb2,
     posts_pb2,
     users_pb2,
@@ -54,12 +55,28 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
 class Method:
     """A method with its policy and, on a server, its handler."""
 
-    __slots__ = ("answer", "handler", "inline", "name", "policy", "request")
+    __slots__ = (
+        "answer",
+        "cost",
+        "for_users",
+        "handler",
+        "inline",
+        "mutating",
+        "name",
+        "policy",
+        "request",
+        "sensitive",
+    )
 
     def __init__(self, descriptor: MethodDescriptor, handler: Callable[..., Any] | None) -> None:
         self.name = f"{descriptor.containing_service.name}.{descriptor.name}"
         self.policy = policy_of(descriptor)
-        self.inline = self.policy.inline
+        # Read at every call, and quicker from here than from a message.
+        self.inline: bool = self.policy.inline
+        self.mutating: bool = self.policy.mutating
+        self.for_users: bool = self.policy.access == options_pb2.ACCESS_USER
+        self.cost: int = self.policy.cost or 1
+        self.sensitive: int = self.policy.sensitive
         self.request: type[Message] = GetMessageClass(descriptor.input_type)
         self.answer: type[Message] = GetMessageClass(descriptor.output_type)
         self.handler = handler

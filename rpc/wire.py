@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from rpc.errors import Close, ProtocolError
 from rpc.proto.frames_pb2 import (
@@ -34,7 +34,37 @@ def encode_client(frames: Iterable[ClientFrame]) -> bytes:
 
 
 def encode_result(call_id: int, payload: bytes) -> bytes:
-    return encode_server(ServerFrame(result=Result(id=call_id, payload=payload)))
+    """`encode_server` of a Result, by hand: every call has one, and building the three nested
+    messages takes three times as long."""
+    result = _RESULT_ID + _varint(call_id) if call_id else b""
+    if payload:
+        result += _RESULT_PAYLOAD + _varint(len(payload)) + payload
+    frame = _FRAME_RESULT + _varint(len(result)) + result
+    return _BATCH_FRAMES + _varint(len(frame)) + frame
+
+
+def _tag(message: type[Message], field: str, wire_type: int) -> bytes:
+    return _varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | wire_type)
+
+
+def _varint(value: int) -> bytes:
+    if value < 128:
+        return _SMALL[value]
+    if value < 16384:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    parts = bytearray()
+    while value > 127:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
+
+
+_SMALL = tuple(bytes((value,)) for value in range(128))
+_BATCH_FRAMES = _tag(ServerBatch, "frames", 2)
+_FRAME_RESULT = _tag(ServerFrame, "result", 2)
+_RESULT_ID = _tag(Result, "id", 0)
+_RESULT_PAYLOAD = _tag(Result, "payload", 2)
 
 
 def encode_failure(failure: Failure) -> bytes:

@@ -55,14 +55,14 @@ class Gateway:
         """A session for a connection that has shaken hands; `end` must follow."""
         session = Session(self.node, socket)
         self._sessions.add(session)
-        self.node.metrics.connections.inc()
+        self.node.metrics.connections += 1
         return session
 
     def end(self, session: Session, code: int, reason: str) -> None:
         """The connection of a session has ended."""
         if session in self._sessions:
             self._sessions.discard(session)
-            self.node.metrics.connections.dec()
+            self.node.metrics.connections -= 1
             session.lost(code, reason)
 
     async def handle(self, stream: trio.abc.Stream) -> None:
@@ -81,10 +81,10 @@ class Gateway:
         may come once it has started."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.node.workers.run)
-            task_status.started()
             nursery.start_soon(self.node.wheel.run)
             if self._fast is not None:
                 nursery.start_soon(self._fast.run)
+            task_status.started()
             while True:
                 await trio.sleep(self.node.limits.checkpoint_interval)
                 dirty = list(self.node.dirty)

@@ -166,7 +166,9 @@ class Session:
             return
         node = self._node
         self._heard = now = trio.current_time()
-        node.metrics.received(len(data))
+        metrics = node.metrics
+        metrics.messages_in += 1
+        metrics.bytes_in += len(data)
         try:
             if self._expires_ms and node.clock.now_ms() >= self._expires_ms:
                 raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
@@ -203,10 +205,11 @@ class Session:
         """The socket has written what it took, `size` bytes."""
         outbox, node = self._outbox, self._node
         self._stuck_since = math.inf
-        node.metrics.sent(size)
+        node.metrics.messages_out += 1
+        node.metrics.bytes_out += size
         outbox.sent()
         if outbox.mode is Mode.LAGGING and not outbox.size:
-            node.metrics.lags.inc()
+            node.metrics.lags += 1
             self._start_catch_up(outbox.missed_from)
 
     def stuck(self) -> None:
@@ -405,7 +408,7 @@ class Session:
             start.cursor = node.delivery.cursor()
             self._outbox.answer(encode_server(ServerFrame(resync=start)))
             self._outbox.mode = Mode.LIVE
-            node.metrics.resyncs.inc()
+            node.metrics.resyncs += 1
             return
         self._start_catch_up(start.position)
 

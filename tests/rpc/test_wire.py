@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpc.errors import Close, ProtocolError
-from rpc.proto.frames_pb2 import Call, ClientFrame, Code, Failure, Hello, Ping, ServerFrame
+from rpc.proto.frames_pb2 import Call, ClientFrame, Code, Failure, Hello, Ping, Result, ServerFrame
 from rpc.wire import (
     MAX_FRAMES,
     decode_client,
@@ -241,3 +241,12 @@ def test_numbers_and_payloads_at_their_limits_come_back() -> None:
         encode_failure(Failure(code=Code.INTERNAL, details={"": "\0\U0001f41f"}))
     )
     assert dict(answer.failure.details) == {"": "\0\U0001f41f"}
+
+
+@given(
+    st.one_of(st.integers(0, 300), st.integers(0, 2**64 - 1)),
+    st.one_of(st.binary(max_size=300), st.integers(0, 40_000).map(bytes)),
+)
+def test_a_result_encoded_by_hand_is_that_of_the_library(call_id: int, payload: bytes) -> None:
+    frame = ServerFrame(result=Result(id=call_id, payload=payload))
+    assert encode_result(call_id, payload) == encode_server(frame)
