@@ -17,9 +17,9 @@ from tests.closing import until_the_end
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Call = Literal["read", "write", "written", "commit", "committed"]
-"""Where a call is held up or fails; `written` and `committed` are after the transaction, before
-its answer."""
+Call = Literal["read", "seen", "write", "written", "commit", "committed"]
+"""Where a call is held up or fails; `seen`, `written` and `committed` are after the transaction,
+before its answer."""
 
 
 class GatedStore:
@@ -39,7 +39,14 @@ class GatedStore:
         self._gates[call] = trio.Event()
 
     def release(self, call: Call) -> None:
-        self._gates.pop(call).set()
+        """Lets the held calls of the kind go on, and the next ones through."""
+        gate = self._gates.pop(call, None)
+        if gate is not None:
+            gate.set()
+
+    def overtake(self, call: Call) -> trio.Event:
+        """Lets the next calls through; those held wait for the event."""
+        return self._gates.pop(call)
 
     def release_all(self) -> None:
         """For the end of a test that did not come to its own releases."""
@@ -53,6 +60,10 @@ class GatedStore:
 
     def fail(self, call: Call, *errors: Exception) -> None:
         self._failures[call].extend(errors)
+
+    def forgive(self, call: Call) -> None:
+        """Takes failures back that have not come to pass."""
+        self._failures[call].clear()
 
     def fail_when(self, query: Callable[..., Any], call: Call, *errors: Exception) -> None:
         """As `fail`, for calls with this query alone."""
@@ -74,7 +85,9 @@ class GatedStore:
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
         await self._pass("read", query.__name__)
-        return await self.inner.read(query, *args, **kwargs)
+        result = await self.inner.read(query, *args, **kwargs)
+        await self._pass("seen", query.__name__)
+        return result
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
