@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from realtime import app as composition
 from realtime import serving
-from realtime.commands import client_commands
+from realtime.commands import add_commands
 from realtime.settings import Settings
 
 app = cyclopts.App(
@@ -22,9 +22,7 @@ app = cyclopts.App(
 )
 
 
-for command in client_commands:
-    app.command(command)
-
+add_commands(app)
 
 DEFAULT_FILE = Path("sunwire.toml")
 

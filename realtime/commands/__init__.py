@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from realtime.commands.bench import app as bench_app
-from realtime.commands.call import app as call_app
-from realtime.commands.chat import app as chat_app
-from realtime.commands.demo import app as demo_app
-from realtime.commands.signin import app as signin_app
-from realtime.commands.tail import app as tail_app
-from realtime.commands.upload import app as upload_app
+COMMANDS = {
+    "signin": "Signs in (or up) and prints the session's token.",
+    "call": "Calls a method and prints the answer as JSON.",
+    "tail": "Prints everything that a session receives, as JSON lines.",
+    "upload": "Uploads a file and prints its media object as JSON.",
+    "chat": "Chats in the terminal: rooms, photographs, posts.",
+    "demo": "Starts a server and lets people use it; compares what each received.",
+    "bench": "Measures a server of its own, in a temporary folder, over real sockets.",
+}
+"""What each does. It is the `app` of the module here of its name."""
 
-client_commands: list[App] = [
-    signin_app,
-    call_app,
-    tail_app,
-    upload_app,
-    chat_app,
-    demo_app,
-    bench_app,
-]
+
+def add_commands(app: App) -> None:
+    """Adds them; a module is imported when its command is run. A server needs none of them."""
+    for name, what in COMMANDS.items():
+        app.command(f"realtime.commands.{name}:app", name=name, help=what)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from importlib import import_module
 
 import pytest
+from cyclopts import App
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.commands import client_commands
+from realtime.__main__ import app as command_line
+from realtime.commands import COMMANDS
 from realtime.commands.signin import candidates
 from realtime.commands.tail import line_of
 from rpc.client import StreamKey, events
@@ -17,19 +22,28 @@ from store.rules import username_problem
 from tests.rpc.client.fakes import message_update
 
 
-def test_every_command_explains_itself() -> None:
-    assert {app.name[0] for app in client_commands} == {
-        "signin",
-        "call",
-        "tail",
-        "upload",
-        "chat",
-        "demo",
-        "bench",
-    }
-    for app in client_commands:
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(COMMANDS) == {"signin", "call", "tail", "upload", "chat", "demo", "bench"}
+    with pytest.raises(SystemExit) as left:
+        command_line.meta(["--help"])
+    assert left.value.code == 0
+    listed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, what in COMMANDS.items():
+        app: App = import_module(f"realtime.commands.{name}").app
+        assert app.name == (name,)
         # A group of commands has a help text instead of a command of its own.
-        assert app.default_command.__doc__ if app.default_command else app.help
+        explained = app.default_command.__doc__ if app.default_command else app.help
+        assert explained
+        assert f" {name} {what} " in listed
+
+
+def test_a_server_does_without_the_commands_of_clients() -> None:
+    code = "import realtime.__main__, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "realtime.gateway.server" in loaded
+    assert not any(name.startswith("realtime.commands.") for name in loaded)
+    assert not loaded & {"rpc.client", "realtime.terminal", "realtime.demo", "httpx"}
 
 
 @given(st.emails() | st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
