@@ -27,17 +27,20 @@ STARTUP = 20.0  # seconds
 HANDSHAKE = 1.0
 
 
-def _free_port() -> int:
+def _free_ports(count: int) -> list[int]:
     """Below the range from which the system takes the ports of clients: while the server is
     down, no client may come to have its port, least of all by connecting to itself."""
-    while True:
+    found: list[int] = []
+    while len(found) < count:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        return port
+        if port not in found:
+            found.append(port)
+    return found
 
 
 class ServerProcess:
@@ -59,7 +62,7 @@ class ServerProcess:
         self._program = program
         self._nursery = nursery
         self._arguments = arguments
-        self._port, self._ops_port = _free_port(), _free_port()
+        self._port, self._media_port, self._ops_port = _free_ports(3)
         self._stirred = trio.Event()
         self._ended: trio.Process | None = None
         self.codes: dict[str, str] = {}
@@ -76,9 +79,7 @@ class ServerProcess:
 
     @property
     def media_port(self) -> int:
-        """Another one after each start."""
-        port: int = self.line("serving")["media"][1]
-        return port
+        return self._media_port
 
     def line(self, event: str) -> dict[str, Any]:
         """The first line of the log about the event, since the last start."""
@@ -98,7 +99,7 @@ class ServerProcess:
                 *self._within,
                 *(sys.executable, "-m", *self._program, "--data", str(self._data)),
                 *("--listen", f"127.0.0.1:{self._port}", "--ops", f"127.0.0.1:{self._ops_port}"),
-                *("--media", "127.0.0.1:0"),
+                *("--media", f"127.0.0.1:{self._media_port}"),
                 *self._arguments,
             ],
             stderr=subprocess.PIPE,

@@ -1,0 +1,28 @@
+"""The command line of the chaos test."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import trio
+
+import tests.chaos
+from tests.chaos.rounds import text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(tests.chaos.__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    done = trio.run(tests.chaos.run, arguments.rounds, arguments.seed, print)
+    print(
+        f"{arguments.rounds} rounds, seed {arguments.seed}, "
+        f"{time.monotonic() - started:.0f} seconds: {text(done)}; all there once, in order"
+    )
+
+
+if __name__ == "__main__":
+    main()
