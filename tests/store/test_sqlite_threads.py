@@ -145,8 +145,9 @@ async def test_closing_finishes_what_was_taken_on_and_refuses_the_rest(
     outcomes: dict[str, object] = {}
 
     async def look(tx: Transaction) -> int | None:
+        found = await get_number(tx, 1)  # from here on it sees this state
         read.hold()
-        return await get_number(tx, 1)
+        return found
 
     async def keep(name: str, call: object) -> None:
         try:
