@@ -118,7 +118,8 @@ def peer_of(stream: trio.abc.Stream) -> str:
     """The network address of the other end, "" when it has none."""
     if isinstance(stream, trio.SocketStream):
         try:
-            return str(stream.socket.getpeername()[0])
+            name = stream.socket.getpeername()
         except OSError:
             return ""
+        return str(name[0]) if isinstance(name, tuple) else ""  # a path, or nothing: a local one
     return ""

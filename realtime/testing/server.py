@@ -15,11 +15,15 @@ from realtime.core import Core, CoreLimits
 from realtime.testing.client import TestClient
 from realtime.testing.dial import open_transport
 from realtime.testing.line import Line
-from realtime.testing.streams import FaultyStream, MemorySocket, socket_pair
+from realtime.testing.streams import FaultyStream, socket_pair
 from rpc.registry import SERVICES, Method, methods
 from rpc.transport import Transport
 from store.interface import Store
 from store.sqlite import SqliteStore
+
+DEFAULT_SOCKETS = False  # a suite that is to hold on both transports changes it
+
+BUFFER = 4096  # bytes that a socket of a pair holds: a peer who does not read is soon noticed
 
 
 class RememberingSender:
@@ -57,8 +61,11 @@ class TestServer:
         known: dict[str, Method],
         nursery: trio.Nursery,
         patience: float,
+        sockets: bool,
     ) -> None:
         self.core = core
+        self._sockets = sockets
+        self._ends: list[trio.SocketStream] = []
         self.sender = sender
         self._methods = known
         self._nursery = nursery
@@ -100,11 +107,22 @@ class TestServer:
         """A line for `rpc.client.open_client(line.dial, …)`, which may be cut and held down."""
         return Line(self.stream)
 
-    def stream(self) -> MemorySocket:
+    def stream(self) -> trio.abc.HalfCloseableStream:
         """A raw client's end of a new connection: the server has accepted the other."""
-        ours, theirs = socket_pair()
+        ours: trio.abc.HalfCloseableStream
+        theirs: trio.abc.HalfCloseableStream
+        if self._sockets:
+            ours, theirs = _socket_pair()
+            self._ends.append(ours)
+        else:
+            ours, theirs = socket_pair()
         self._nursery.start_soon(self.core.gateway.handle, theirs)
         return ours
+
+    def _close(self) -> None:
+        """Closes the ends of clients that their test has left open."""
+        for end in self._ends:
+            end.socket.close()
 
     async def _dial(self, client: TestClient) -> tuple[Transport, FaultyStream]:
         stream = FaultyStream(self.stream())
@@ -119,9 +137,12 @@ async def open_test_server(
     services: Sequence[object] = (),
     store: Store | None = None,
     patience: float = 30.0,
+    sockets: bool | None = None,
 ) -> AsyncIterator[TestServer]:
     """Runs a whole server. `services` are served beside Sunwire's own, or instead of those
-    with the same descriptor; `patience` is how long an expectation waits (seconds).
+    with the same descriptor; `patience` is how long an expectation waits (seconds). With
+    `sockets` the connections are pairs of connected sockets, which the fast transport serves,
+    instead of streams in memory (None: as `DEFAULT_SOCKETS` says, which is False).
 
     What the block raises comes out as itself, not within groups: a failed assertion reads well.
     """
@@ -140,12 +161,23 @@ async def open_test_server(
     descriptors: Iterable[Any] = {*SERVICES, *(s.DESCRIPTOR for s in services)}  # type: ignore[attr-defined]
     failure: Exception | None = None
     async with core.running(grace=1.0), trio.open_nursery() as nursery:
+        on_sockets = DEFAULT_SOCKETS if sockets is None else sockets
+        server = TestServer(core, sender, methods(descriptors), nursery, patience, on_sockets)
         try:
-            yield TestServer(core, sender, methods(descriptors), nursery, patience)
+            yield server
         except Exception as error:  # raised below, outside the nurseries
             failure = error
         nursery.cancel_scope.cancel()
+    server._close()
     if store is None:
         await own.aclose()
     if failure is not None:
         raise failure
+
+
+def _socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """Two ends of a connection within the system, with small buffers."""
+    ends = trio.socket.socketpair()
+    for end in ends:
+        end.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, BUFFER)
+    return trio.SocketStream(ends[0]), trio.SocketStream(ends[1])

@@ -16,6 +16,9 @@ from rpc.errors import CallError, Close, Code
 from rpc.proto.frames_pb2 import Call, ClientFrame, Focus, Hello, Ping
 from rpc.rates import Rate
 from rpc.wire import encode_client
+from tests.realtime.transports import both_transports
+
+pytestmark = both_transports
 
 HELLO = ClientFrame(hello=Hello(client="abuser", device_id=b"d" * 16))
 

@@ -9,6 +9,9 @@ import trio.testing
 
 from realtime.testing import TestClient, TestServer, new_key, open_test_server
 from rpc.errors import CallError, Code
+from tests.realtime.transports import both_transports
+
+pytestmark = both_transports
 
 
 async def say(client: TestClient, room_id: int, text: str) -> int:

@@ -12,6 +12,9 @@ from realtime.testing import TestClient, TestServer, open_test_server
 from rpc.errors import CallError, Close, Code
 from rpc.proto.frames_pb2 import Call, ClientFrame, Hello, Ping, Refresh
 from store.errors import Unavailable
+from tests.realtime.transports import both_transports
+
+pytestmark = both_transports
 
 DAY_MS = 24 * 3600 * 1000
 
