@@ -16,7 +16,9 @@ from store.queries.presence import direct_peers, store_last_seen
 log = structlog.get_logger("presence")
 
 GRACE = 3.0  # seconds: a reconnecting client has not been away
-QUEUE = 10_000  # users whose change waits to be told; past that the oldest are told late
+RETRY = 1.0  # seconds after which a store that was away is asked again
+# Users whose change waits. A node has fewer connections; past that a change goes untold.
+QUEUE = 100_000
 
 
 class PresenceKeeper:
@@ -33,6 +35,7 @@ class PresenceKeeper:
         self._clock = clock
         self._told: dict[int, bool] = {}  # user -> what his peers were last told
         self._due: dict[int, float] = {}  # user -> when to look at him
+        self._seen: dict[int, int] = {}  # user -> when he left, not stored yet
         self._wake = trio.Event()
 
     def changed(self, user_id: int) -> None:
@@ -50,36 +53,47 @@ class PresenceKeeper:
             self._wake = trio.Event()
             now = trio.current_time()
             due = [user_id for user_id, at in self._due.items() if at <= now]
-            for user_id in due:
-                del self._due[user_id]
             try:
-                await self._tell(due)
+                for user_id in due:
+                    await self._look_at(user_id)
+                if self._seen:
+                    await self._store_seen()
             except StoreError as error:
-                log.warning("presence not told", error=str(error))
+                log.warning("presence waits for the store", error=str(error))
+                await trio.sleep(RETRY)
+                continue
             until = min(self._due.values(), default=trio.current_time() + 3600)
             with trio.move_on_at(until):
                 await self._wake.wait()
 
-    async def _tell(self, user_ids: list[int]) -> None:
-        gone: list[tuple[int, int]] = []
-        for user_id in user_ids:
-            online = self._hub.is_online(user_id)
-            if self._told.get(user_id, False) == online:
-                continue
-            if online:
-                self._told[user_id] = True
-            else:
-                self._told.pop(user_id, None)
-                gone.append((user_id, self._clock.now_ms()))
+    async def _look_at(self, user_id: int) -> None:
+        del self._due[user_id]  # first: what changes meanwhile makes him due again
+        online = self._hub.is_online(user_id)
+        if self._told.get(user_id, False) == online:
+            return
+        try:
             peers = await self._store.read(direct_peers, user_id)
-            signal = frames_pb2.Signal(
-                presence=frames_pb2.Presence(
-                    user_id=user_id,
-                    online=online,
-                    last_seen_ms=0 if online else self._clock.now_ms(),
-                )
+        except StoreError:
+            self._due.setdefault(user_id, trio.current_time())
+            raise
+        now_ms = self._clock.now_ms()
+        if online:
+            self._told[user_id] = True
+        else:
+            self._told.pop(user_id, None)
+            self._seen[user_id] = now_ms
+        signal = frames_pb2.Signal(
+            presence=frames_pb2.Presence(
+                user_id=user_id, online=online, last_seen_ms=0 if online else now_ms
             )
-            for place in self._hub.present(peers):
-                self._signals.to_user(place.id, signal)
-        if gone:
-            await self._store.write(store_last_seen, gone)
+        )
+        for place in self._hub.present(peers):
+            self._signals.to_user(place.id, signal)
+
+    async def _store_seen(self) -> None:
+        seen, self._seen = self._seen, {}
+        try:
+            await self._store.write(store_last_seen, list(seen.items()))
+        except StoreError:
+            self._seen = {**seen, **self._seen}
+            raise
