@@ -84,7 +84,7 @@ def _state(data: Path | None) -> Iterator[StateStore]:
     if data is None:
         yield MemoryState()
         return
-    data.mkdir(parents=True, exist_ok=True)
+    os.close(_open_private(data, "chat.db", os.O_RDWR))  # SQLite keeps the mode for its own files
     state = SqliteState(data / "chat.db")
     try:
         yield state
@@ -103,8 +103,12 @@ def _kept_token(data: Path | None) -> str:
 def _keep_token(data: Path | None, token: str) -> None:
     if data is None:
         return
-    data.mkdir(parents=True, exist_ok=True)
-    # Nobody else may read it, not even for an instant.
-    file = os.open(data / "token", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w") as out:
+    with os.fdopen(_open_private(data, "token", os.O_WRONLY | os.O_TRUNC), "w") as out:
         out.write(token)
+
+
+def _open_private(folder: Path, name: str, flags: int) -> int:
+    """Makes the file, and the folder if need be, so that nobody else may look into it, not
+    even for an instant."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(folder / name, flags | os.O_CREAT, 0o600)

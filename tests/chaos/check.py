@@ -145,6 +145,7 @@ class Checker:
                 break
         media = {deed.key: deed.media for deed in person.deeds if deed.kind == "post"}
         for post in fresh:
+            assert post.text in media, f"nobody wrote {post.text!r}"
             assert [one.id for one in post.media] == [m for m in [media[post.text]] if m]
         known += [Row(post.id, post.author.id, post.text) for post in reversed(fresh)]
         self._check_deeds(person, "post", known)

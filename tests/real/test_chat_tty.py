@@ -247,3 +247,7 @@ def test_photographs_and_posts(people: tuple[Person, Person], tmp_path: Path) ->
     ada.see("@bob commented on your post: Lovely")
     for person in people:
         person.leave()
+    for name in ("ada", "bob"):
+        kept = [tmp_path / name, *(tmp_path / name).iterdir()]
+        assert {"token", "chat.db"} <= {path.name for path in kept}
+        assert [path for path in kept if path.stat().st_mode & 0o077] == []  # theirs alone
