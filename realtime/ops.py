@@ -6,8 +6,11 @@ import json
 from collections.abc import Awaitable, Callable
 
 import h11
+import structlog
 import trio
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+log = structlog.get_logger("ops")
 
 REQUEST_TIMEOUT = 5.0  # seconds for one connection, from accept to close
 MAX_CONNECTIONS = 64  # more are closed at once
@@ -36,7 +39,9 @@ class OpsServer:
                     async with self._limit:
                         await self._serve(stream)
             except (h11.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
+                pass  # the peer's affair
+            except Exception as error:
+                log.error("operations request failed", exc_info=error)
         await trio.aclose_forcefully(stream)
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
