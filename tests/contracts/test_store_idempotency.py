@@ -160,3 +160,26 @@ async def test_keys_are_known_after_a_restart(new_lasting_database: NewDatabase)
             again = await store.commit([change], NOW)
             assert (again.outcomes, again.replayed) == (first.outcomes, [True])
             assert (again.entries, again.head) == ([], first.head)
+
+
+async def test_a_change_sent_to_two_processes_at_once_is_made_once(
+    new_lasting_database: NewDatabase,
+) -> None:
+    async with (
+        new_lasting_database() as connect,
+        connected(connect) as one,
+        connected(connect) as other,
+    ):
+        await one.migrate()
+        answers: list[tuple[int, bool]] = []
+
+        async def send(store: Store, number: int) -> None:
+            batch = await store.commit([Put(op=op(bytes([number])), name=number)], NOW)
+            answers.append((batch.outcomes[0], batch.replayed[0]))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(send, one, number)
+                nursery.start_soon(send, other, number)
+        assert sorted(answers) == [(n, again) for n in range(1, 9) for again in (False, True)]
+        assert len(await log_of(one)) == 8

@@ -240,3 +240,33 @@ async def test_a_log_is_there_again_after_a_restart(new_lasting_database: NewDat
             batch = await store.commit([Put(name=1, value=30)], NOW)
             assert [(e.position, e.sequence) for e in batch.entries] == [(3, 2)]
             assert batch.head == Head(3, before.head.epoch, 0)
+
+
+async def test_two_processes_share_one_log(new_lasting_database: NewDatabase) -> None:
+    """Both append to it, and each reads at once what the other was told is committed."""
+    async with (
+        new_lasting_database() as connect,
+        connected(connect) as one,
+        connected(connect) as other,
+    ):
+        await one.migrate()
+        taken: list[int] = []
+
+        async def work(mine: Store, theirs: Store, name: int) -> None:
+            for value in range(8):
+                batch = await mine.commit([Put(name=name, value=value)] * 2, NOW)
+                taken.extend(batch.outcomes)
+                seen = await theirs.read(read_entries, batch.outcomes[0] - 1, ALL, 2)
+                assert seen == batch.entries
+                assert await theirs.read(get_number, name) == value
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work, one, other, 1)
+            nursery.start_soon(work, other, one, 2)
+        assert sorted(taken) == list(range(1, 33))
+        entries = await log_of(one)
+        assert entries == await log_of(other)
+        for name in (1, 2):
+            mine = [entry for entry in entries if entry.stream.id == name]
+            assert [entry.sequence for entry in mine] == list(range(1, 17))
+            assert [entry.subject_id for entry in mine] == [n // 2 for n in range(16)]
