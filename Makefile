@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check demo proto chaos fuzz autobahn bench lock clean
+.PHONY: serve test check demo proto chaos fuzz autobahn bench bench-compare lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,9 @@ autobahn: $(VENV)/.dev  ## the Autobahn suite (on a Python 2.7) against the webs
 
 bench: $(VENV)/.dev  ## measures this machine and writes bench/figures.md
 	$(BIN)/python bench/figures.py $(ARGS)
+
+bench-compare: $(VENV)/.dev  ## beside other servers, an hour: writes bench/compare/results.*
+	$(BIN)/python -m bench.compare $(ARGS)
 
 lock:  ## resolve the requirements again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -41,7 +41,7 @@ def _centrifuge() -> None:
 
 def _go(folder: Path, target: Path) -> None:
     """Go itself knows what has to be made again, and checks `go.sum`."""
-    _run([_tool("go"), "build", "-trimpath", "-buildvcs=false", "-o", str(target), "."], folder)
+    _run([tool("go"), "build", "-trimpath", "-buildvcs=false", "-o", str(target), "."], folder)
 
 
 def _venv() -> None:
@@ -55,18 +55,18 @@ def _venv() -> None:
 
 def _node() -> None:
     locked = HERE / "peers" / "node" / "package-lock.json"
-    _tool("node")
+    tool("node")
     if _is_current(NODE, locked):
         return
     NODE.mkdir(exist_ok=True)
     for file in (locked, locked.with_name("package.json")):
         shutil.copy(file, NODE)
     quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-    _run([_tool("npm"), "ci", *quiet], NODE)
+    _run([tool("npm"), "ci", *quiet], NODE)
     _mark(NODE, locked)
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path="/usr/local/go/bin")
     if found is None:
         raise Missing(f"no {name} here")

@@ -42,6 +42,8 @@ class Runner:
     load_cpu: int = 1
     scale: float = 1.0
     """Of the numbers of connections: less than 1 for a look at whether all works."""
+    patience: float = 30.0
+    """Seconds for what is under way at the end of a window."""
     runs: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
     _crowds: dict[tuple[str, int, bool], Population] = field(default_factory=dict)
 
@@ -89,7 +91,7 @@ class Runner:
                 "speaker": crowd.speaker,
                 "warm_up": self.warm_up,
                 "seconds": row.seconds or self.seconds,
-                "patience": 30.0,
+                "patience": self.patience,
                 "dialect": server.dialect,
                 "room": crowd.people[0].rooms[0],
                 **row.task,

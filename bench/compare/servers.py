@@ -60,6 +60,8 @@ def _go(*flags: str) -> Callable[[Path], list[str]]:
 
 
 def sunwire(flags: Sequence[str] = ()) -> Server:
+    """Sunwire, with further settings (`--transport portable`)."""
+
     def command(data: Path) -> list[str]:
         own = [sys.executable, "-m", "bench.compare.sunwire_server"]
         return [*own, "--data", str(data), "--log-level", "warning", *flags]

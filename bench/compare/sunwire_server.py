@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import cyclopts
 import trio
@@ -24,9 +23,11 @@ from bench.compare.proto.payload_pb2 import (
 from bench.compare.proto.stubs import BenchService
 from realtime.app import Parts, build
 from realtime.core import Core, CoreLimits
+from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.gateway.limits import GatewayLimits
 from realtime.logs import configure
-from realtime.settings import Settings, host_and_port
+from realtime.settings import Settings
+from realtime.startup import listen
 from rpc.context import CallContext
 from rpc.dispatch import CallLimits
 from rpc.errors import CallError, Code
@@ -63,6 +64,9 @@ def limits(settings: Settings) -> CoreLimits:
         gateway=GatewayLimits(
             heartbeat=settings.heartbeat,
             max_connections=settings.max_connections,
+            handshake_timeout=settings.handshake,
+            hello_timeout=settings.handshake,
+            send_timeout=settings.stall,
             frame_rate=UNLIMITED,
             hello_rate=UNLIMITED,
         ),
@@ -72,26 +76,35 @@ def limits(settings: Settings) -> CoreLimits:
 
 async def serve(settings: Settings) -> None:
     """Serves until it is killed; says on stdout where, once it does."""
+    files = raise_file_limit()
     store = SqliteStore.open(settings.database, readers=settings.readers)
     bench = Bench()
     try:
-        built = await build(Parts(store=store, limits=limits(settings), services=[bench]))
+        built = await build(
+            Parts(
+                store=store,
+                limits=limits(settings),
+                services=[bench],
+                fast=Parts.fast if settings.transport == "auto" else settings.transport == "fast",
+            )
+        )
         bench.core = built.core
         async with built.core.running(settings.grace):
-            await _listen(settings, built.core)
+            await _listen(settings, built.core, files)
     finally:
         with trio.CancelScope(shield=True):
             await store.aclose()
 
 
-async def _listen(settings: Settings, core: Core) -> None:
-    host, port = host_and_port(settings.listen)
+async def _listen(settings: Settings, core: Core, files: FileLimit) -> None:
     async with trio.open_nursery() as nursery:
-        listeners: list[trio.SocketListener] = await nursery.start(
-            partial(trio.serve_tcp, core.gateway.handle, port, host=host, backlog=4096)
+        sockets = await listen("websocket", "listen", settings.listen)
+        listeners: list[Any] = [*Doors(files, core.metrics, nursery).guard(sockets)]
+        print(
+            json.dumps({"event": "serving", "port": sockets[0].socket.getsockname()[1]}),
+            flush=True,
         )
-        where = listeners[0].socket.getsockname()
-        print(json.dumps({"event": "serving", "port": where[1]}), flush=True)
+        await trio.serve_listeners(core.gateway.handle, listeners, handler_nursery=nursery)
 
 
 app = cyclopts.App(name="sunwire-compared", help="Sunwire with the service of the comparison.")

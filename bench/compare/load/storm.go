@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	lateness = second / 2       // for what may still come twice, after everyone has caught up
-	settled  = 2 * second       // before the cut
-	shelter  = 120 * second     // in which the storm must be over
-	retry    = int64(200 * 1e6) // ns until a refused client tries again, at least
+	lateness = second / 2   // for what may still come twice, after everyone has caught up
+	settled  = 2 * second   // before the cut
+	shelter  = 120 * second // in which the storm must be over
+	backoff  = second       // until a refused client tries again, about; twice as long each time
+	doubling = 4            // times
 )
 
 // arrival is when to open a connection.
@@ -33,6 +34,8 @@ type storm struct {
 	cut      bool
 	returns  []arrival // in the order of their times
 	again    []arrival // those who were refused
+	tries    []int     // by member: how often
+	random   *rand.Rand
 	done     []bool
 	caught   int
 	lastAt   int64
@@ -48,6 +51,8 @@ func newStorm(b *base) *storm {
 		base:     b,
 		ordinals: map[int64]int64{},
 		came:     make([][]bool, members),
+		tries:    make([]int, members),
+		random:   rand.New(rand.NewSource(1)),
 		done:     make([]bool, members),
 	}
 	for i, c := range b.l.conns {
@@ -85,7 +90,12 @@ func (s *storm) closed(c *conn, why string) {
 		return
 	}
 	s.figures.Retries++
-	s.again = append(s.again, arrival{s.l.now + max(c.goAwayMs*1e6, retry), c})
+	if s.figures.FirstError == "" {
+		s.figures.FirstError = why // what made the first of them try again
+	}
+	wait := float64(backoff<<min(s.tries[c.number], doubling)) * (0.5 + s.random.Float64())
+	s.tries[c.number]++
+	s.again = append(s.again, arrival{s.l.now + max(c.goAwayMs*1e6, int64(wait)), c})
 }
 
 func (s *storm) stored(c *conn, position int64, text []byte) {
@@ -189,7 +199,7 @@ func runStorm(b *base) error {
 	if err := s.openAll(s.l.conns); err != nil {
 		return err
 	}
-	if err := s.spin(settled, nil); err != nil {
+	if err := s.spin(seconds(s.t.WarmUp), nil); err != nil {
 		return err
 	}
 	settle()
@@ -207,14 +217,13 @@ func runStorm(b *base) error {
 
 	w := begin(s.t.PID)
 	start := s.l.tick()
-	random := rand.New(rand.NewSource(1))
 	for _, c := range s.members() {
-		s.returns = append(s.returns, arrival{start + int64(random.Float64()*float64(seconds(s.t.Jitter))), c})
+		s.returns = append(s.returns, arrival{start + int64(s.random.Float64()*float64(seconds(s.t.Jitter))), c})
 	}
 	slices.SortFunc(s.returns, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
 	for s.caught < len(s.came) && s.l.now < start+shelter && s.figures.Errors == 0 {
-		wait := min(s.comeBack(s.l.tick()), s.watchMemory(s.l.now)) - s.l.now
-		if err := s.l.turn(wait); err != nil {
+		next := min(s.comeBack(s.l.tick()), s.watchMemory(s.l.now), s.keepAlive(s.l.now))
+		if err := s.l.turn(next - s.l.now); err != nil {
 			return err
 		}
 	}
