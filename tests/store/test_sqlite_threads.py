@@ -14,7 +14,7 @@ import trio.testing
 from store.errors import Unavailable
 from store.sqlite import SqliteStore
 from store.transaction import Transaction
-from tests.contracts.statements import Put, get_number, get_numbers, log_of, set_number
+from tests.contracts.statements import Put, get_number, get_numbers, log_of, rows, set_number
 
 
 class Gate:
@@ -169,6 +169,32 @@ async def test_closing_finishes_what_was_taken_on_and_refuses_the_rest(
     assert outcomes == {"under way": None, "reading": None, "queued": None}
     await keep("late", store.write(set_number, 3, 1))
     assert isinstance(outcomes["late"], Unavailable)
+
+
+async def test_a_write_has_the_file_from_its_first_statement(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """Of another process a passing fault is all that it would see; and it may try again."""
+    await store.write(set_number, 1, 10)
+    gate = Gate()
+
+    async def increment(tx: Transaction) -> None:
+        found = await get_number(tx, 1) or 0
+        gate.hold()
+        await set_number(tx, 1, found + 1)
+
+    async with _opened(tmp_path) as other:
+        await other.write(rows, "PRAGMA busy_timeout = 0")  # or it would wait
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, increment)
+            await gate.wait_reached()
+            assert await other.read(get_number, 1) == 10
+            with pytest.raises(Unavailable, match="locked"):
+                await other.write(set_number, 1, 20)
+            gate.open()
+        assert await other.read(get_number, 1) == 11
+        await other.write(set_number, 1, 20)
+        assert await store.read(get_number, 1) == 20
 
 
 async def test_a_query_that_awaits_anything_else_is_stopped_and_undone(
