@@ -21,6 +21,7 @@ from realtime.bench.population import populate
 from realtime.core import CoreLimits
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.session import Session
+from realtime.serving import tune_collector
 from rpc.dispatch import CallLimits
 from rpc.proto.chat_pb2 import SetActivityRequest
 from rpc.proto.frames_pb2 import ACTIVITY_TYPING, Call, ClientBatch, ClientFrame, Hello
@@ -129,4 +130,5 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--profile", action="store_true")
     wanted = parser.parse_args()
+    tune_collector()
     trio.run(main, wanted.calls, wanted.profile)

@@ -13,7 +13,6 @@ import structlog
 import trio
 from google.protobuf.message import DecodeError, Message
 
-from rpc import limits
 from rpc.context import CallContext, Clock, Committer, Identity, Reads
 from rpc.errors import TABLE, CallError, Code, from_store
 from rpc.metrics import CallMetrics
@@ -59,7 +58,7 @@ class PreparedCall:
         self.method = method
         self.request = request
         self.ctx = ctx
-        self.started = started
+        self.started = started  # of Trio's clock, as is the deadline
         self.deadline = deadline
 
 
@@ -86,14 +85,14 @@ class Dispatcher:
         self._addresses = RateLimiter(self._limits.address_rate)
         self._sensitive = RateLimiter(self._limits.sensitive_rate)
 
-    def prepare(self, identity: Identity, call: Call) -> PreparedCall:
-        """Decides whether the call may run. Raises `CallError`; waits for nothing."""
+    def prepare(self, identity: Identity, call: Call, now: float) -> PreparedCall:
+        """Decides whether the call may run. Raises `CallError`; waits for nothing. `now` is of
+        Trio's clock."""
         method = self._registry.get(call.method)
         if method is None:
             raise CallError(Code.UNKNOWN_METHOD, f"no method {call.method[:100]!r}")
         if method.for_users and not identity.user_id:
             raise CallError(Code.UNAUTHENTICATED, "sign in first")
-        now = trio.current_time()
         self._take_tokens(identity, method, now)
         payload = call.payload
         if len(payload) > self._limits.max_payload:
@@ -108,7 +107,8 @@ class Dispatcher:
             raise CallError(
                 Code.INVALID_ARGUMENT, f"not a {method.request.DESCRIPTOR.name}"
             ) from error
-        limits.check(request)
+        for check in method.checks:
+            check(request)
         ctx = CallContext(
             identity,
             self._reads,

@@ -20,12 +20,13 @@ Check = Callable[[Message], None]
 
 def check(request: Message) -> None:
     """Raises `CallError(INVALID_ARGUMENT)` naming the first field that breaks its limits."""
-    for one in _checks(request.DESCRIPTOR):
+    for one in checks_of(request.DESCRIPTOR):
         one(request)
 
 
 @lru_cache(512)
-def _checks(descriptor: Descriptor) -> tuple[Check, ...]:
+def checks_of(descriptor: Descriptor) -> tuple[Check, ...]:
+    """The checks of a message type; each raises as `check` does."""
     return tuple(check for field in descriptor.fields for check in _field_checks(field))
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from rpc.codegen import snake
 from rpc.context import CallContext
+from rpc.limits import checks_of
 from rpc.policy import policy_of
 from rpc.proto import (
     auth_pb2,
@@ -57,6 +58,7 @@ class Method:
 
     __slots__ = (
         "answer",
+        "checks",
         "cost",
         "for_users",
         "handler",
@@ -77,6 +79,7 @@ class Method:
         self.for_users: bool = self.policy.access == options_pb2.ACCESS_USER
         self.cost: int = self.policy.cost or 1
         self.sensitive: int = self.policy.sensitive
+        self.checks = checks_of(descriptor.input_type)
         self.request: type[Message] = GetMessageClass(descriptor.input_type)
         self.answer: type[Message] = GetMessageClass(descriptor.output_type)
         self.handler = handler

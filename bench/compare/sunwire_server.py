@@ -26,6 +26,7 @@ from realtime.core import Core, CoreLimits
 from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.gateway.limits import GatewayLimits
 from realtime.logs import configure
+from realtime.serving import tune_collector
 from realtime.settings import Settings
 from realtime.startup import listen
 from rpc.context import CallContext
@@ -115,6 +116,7 @@ def main(settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(
     configure(settings.log_level, settings.log_format)
     if settings.listen == Settings.listen:
         settings = dataclasses.replace(settings, listen="127.0.0.1:0")
+    tune_collector()
     trio.run(serve, settings)
 
 

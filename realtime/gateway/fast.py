@@ -11,6 +11,7 @@ import contextlib
 import math
 import select
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway")
 
 READ = 64 * 1024  # bytes asked of a socket at once
+ALONE = 0.001  # seconds for which it may keep all other tasks waiting, a turn more or less
 EVENTS = 512  # sockets served in one turn
 IGNORED = 1024 * 1024  # bytes read, so that a refusal is heard, from who goes on sending
 PONGS = 1024  # bytes of answers to pings that wait for a socket
@@ -63,7 +65,8 @@ class FastTransport:
         self._last_frame = b""
 
     def adopt(self, stream: trio.SocketStream, peer: str) -> None:
-        """Takes over an accepted stream; its place with the gateway is reserved already."""
+        """Takes over an accepted stream; its place with the gateway is reserved already. Never
+        raises for one that has broken already."""
         own = socket.socket(fileno=stream.socket.detach())
         own.setblocking(False)
         connection = Connection(self, own, peer)
@@ -78,13 +81,22 @@ class FastTransport:
                 nursery.start_soon(self._flush_when_asked)
                 while True:
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
-                    while events := self._epoll.poll(0, EVENTS):
-                        self._turn(events)
-                        await trio.lowlevel.checkpoint()
+                    await self._serve_while_busy()
         finally:
             for connection in list(self._connections.values()):
                 self._drop(connection, Close.GOING_AWAY, "stopped")
             self._epoll.close()
+
+    async def _serve_while_busy(self) -> None:
+        """Serves until nothing is to be read. Other tasks have their turn at once when there
+        are calls for them, or else now and then: a turn of Trio's costs more than a call."""
+        workers = self._gateway.node.workers
+        until = time.perf_counter() + ALONE
+        while events := self._epoll.poll(0, EVENTS):
+            self._turn(events)
+            if workers.busy or time.perf_counter() > until:
+                await trio.lowlevel.checkpoint()
+                until = time.perf_counter() + ALONE
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
         self._in_turn = True
@@ -146,7 +158,7 @@ class FastTransport:
                 connection.closing = message.code, message.reason
                 connection.last = close_frame(message.code)
                 self._write(connection)
-            self._drop(connection, *connection.closing)
+            self._say_goodbye(connection, session, *connection.closing)
         elif isinstance(message, Text):
             session.violated(Close.NOT_BINARY, "a text message")
         elif isinstance(message, Violation):
@@ -300,6 +312,18 @@ class FastTransport:
         self._write(connection)
         self._watch(connection)
         self._end_writing(connection)
+
+    def _say_goodbye(
+        self, connection: Connection, session: Session, code: int, reason: str
+    ) -> None:
+        """Both sides have closed: nothing is left but that the peer reads our last frame."""
+        if connection.dropped:
+            return
+        connection.session = None
+        self._gateway.end(session, code, reason)
+        self._end_writing(connection)
+        node = self._gateway.node
+        node.wheel.add(connection, trio.current_time() + node.limits.close_timeout)
 
     def _end_writing(self, connection: Connection) -> None:
         """Closes our side when all is written. Reading goes on to the peer's end: to close with

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import structlog
 import trio
 
 from realtime.gateway import portable
@@ -12,6 +13,8 @@ from realtime.gateway.fast import FastTransport
 from realtime.gateway.node import Node
 from realtime.gateway.session import Session
 from realtime.gateway.socket import Socket
+
+log = structlog.get_logger("gateway")
 
 
 class Gateway:
@@ -72,7 +75,12 @@ class Gateway:
         if not self._may_enter(peer):
             await trio.aclose_forcefully(stream)
         elif self._fast is not None and isinstance(stream, trio.SocketStream):
-            self._fast.adopt(stream, peer)
+            try:
+                self._fast.adopt(stream, peer)
+            except Exception as error:
+                log.error("connection not adopted", peer=peer, exc_info=error)
+                self.leave(peer)
+                await trio.aclose_forcefully(stream)
         else:
             await portable.serve(self, stream, peer)
 
@@ -90,7 +98,11 @@ class Gateway:
                 dirty = list(self.node.dirty)
                 self.node.dirty.clear()
                 for session in dirty:
-                    session.checkpoint()
+                    try:
+                        session.checkpoint()
+                    except Exception as error:
+                        log.error("connection crashed", peer=session.address, exc_info=error)
+                        session.abort()
 
     async def drain(self, grace: float) -> None:
         """Sends everyone away within `grace` seconds: new connections are refused, calls in

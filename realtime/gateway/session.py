@@ -468,7 +468,7 @@ class Session:
                 raise CallError(Code.TOO_MANY_CALLS, "too many calls in flight", retry_after_ms=50)
             if self.draining:
                 raise CallError(Code.UNAVAILABLE, "this server is stopping", retry_after_ms=1000)
-            prepared = dispatcher.prepare(self, call)
+            prepared = dispatcher.prepare(self, call, self._heard)
         except CallError as error:
             self._outbox.answer(dispatcher.refuse(call.id, call.method, error))
             return

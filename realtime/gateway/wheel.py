@@ -6,7 +6,10 @@ import heapq
 import math
 from typing import Protocol
 
+import structlog
 import trio
+
+log = structlog.get_logger("gateway")
 
 TICK = 0.25  # seconds: how late a look may be
 
@@ -64,6 +67,10 @@ class Wheel:
                 if item.look_at != tick:
                     continue  # an earlier look was asked for, and has been had
                 item.look_at = 0
-                again = item.due(now)
+                try:
+                    again = item.due(now)
+                except Exception as error:  # its own affair: all others have their limits too
+                    log.error("a time limit failed", item=repr(item), exc_info=error)
+                    continue
                 if again < math.inf:
                     self.add(item, max(again, now + TICK / 2))

@@ -30,12 +30,13 @@ class Cut(Enum):
 class Worker:
     """A task and its present job. Whoever started the job may cancel it, up to its end."""
 
-    __slots__ = ("_args", "_job", "_scope", "_task", "cut", "deadline")
+    __slots__ = ("_args", "_job", "_scope", "_spent", "_task", "cut", "deadline")
 
     def __init__(self) -> None:
         self._job: Callable[..., Awaitable[None]] | None = None
         self._args: tuple[Any, ...] = ()
         self._scope: trio.CancelScope | None = None
+        self._spent = False  # the scope is cancelled: the task needs another
         self._task: trio.lowlevel.Task | None = None
         self.cut = Cut.NOT
         self.deadline = math.inf
@@ -49,6 +50,7 @@ class Worker:
         """Cancels the present job; its first reason stays."""
         if self.cut is Cut.NOT:
             self.cut = why
+            self._spent = True
             if self._scope is not None:
                 self._scope.cancel()
 
@@ -104,31 +106,30 @@ class Workers:
 
     async def _work(self, worker: Worker) -> None:
         while True:
-            # Left by a cancellation alone, after which the scope is used up.
             with trio.CancelScope() as worker._scope:
-                if worker.cut is not Cut.NOT:  # cancelled before there was a scope
+                if worker._spent:  # cancelled before there was a scope
                     worker._scope.cancel()
                 while True:
-                    if worker._job is None:
+                    job = worker._job
+                    if job is None:
                         if len(self._spare) >= SPARE:
                             return
                         self._spare.append(worker)
                         worker._task = trio.lowlevel.current_task()
                         await trio.lowlevel.wait_task_rescheduled(worker._abandon)
-                    await self._run_job(worker)
-                    if worker._scope.cancel_called:
+                        job = worker._job
+                        assert job is not None
+                    try:
+                        await job(worker, *worker._args)
+                    except Exception as error:
+                        name = getattr(job, "__qualname__", "")
+                        log.error("job crashed", job=name, exc_info=error)
+                    finally:
+                        worker._job, worker._args, worker.cut = None, (), Cut.NOT
+                        self._busy.discard(worker)
+                    if worker._spent:
                         break
-
-    async def _run_job(self, worker: Worker) -> None:
-        job = worker._job
-        assert job is not None
-        try:
-            await job(worker, *worker._args)
-        except Exception as error:
-            log.error("job crashed", job=getattr(job, "__qualname__", ""), exc_info=error)
-        finally:
-            worker._job, worker._args, worker.cut = None, (), Cut.NOT
-            self._busy.discard(worker)
+            worker._spent = False
 
     async def _watch_deadlines(self) -> None:
         while True:

@@ -23,6 +23,7 @@ from realtime.gateway.socket import Socket
 from realtime.gateway.websocket import Message, Text, frame
 from realtime.gateway.websocket.encode import text_frame
 from realtime.gateway.wheel import Wheel
+from realtime.gateway.workers import Workers
 from tests.autobahn.echo import MAX_MESSAGE
 
 UNSENT = 1024 * 1024  # bytes that wait before nothing more is read
@@ -80,6 +81,7 @@ class EchoTransport(FastTransport):
 class EchoNode:
     limits: GatewayLimits = field(default_factory=lambda: GatewayLimits(max_message=MAX_MESSAGE))
     wheel: Wheel = field(default_factory=Wheel)
+    workers: Workers = field(default_factory=Workers)
 
 
 class EchoGateway:

@@ -78,7 +78,7 @@ class Dispatching:
             payload=(request or Ask()).SerializeToString() if payload is None else payload,
         )
         try:
-            prepared = self.dispatcher.prepare(who or self.me, call)
+            prepared = self.dispatcher.prepare(who or self.me, call, trio.current_time())
         except CallError as error:
             data = self.dispatcher.refuse(call.id, call.method, error)
         else:

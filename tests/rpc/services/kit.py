@@ -83,7 +83,7 @@ class Person:
             payload=request.SerializeToString(),
         )
         dispatcher = self._kit.dispatcher
-        prepared = dispatcher.prepare(self, call)
+        prepared = dispatcher.prepare(self, call, trio.current_time())
         (frame,) = decode_server(await dispatcher.run(prepared))
         if frame.HasField("failure"):
             failure = frame.failure
