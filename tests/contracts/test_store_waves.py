@@ -148,7 +148,7 @@ def told(outcome: Any) -> tuple[object, ...]:
     return (outcome,)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_a_batch_leaves_what_its_changes_leave_one_by_one(open_store: OpenStore, seed: int) -> None:
     """In the order of the waves; `tests/store/test_waves.py` says what that order keeps."""

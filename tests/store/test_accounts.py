@@ -164,7 +164,7 @@ async def test_two_users_swap_nothing_in_one_batch(world: Social) -> None:
         await world.do(UpdateProfile(user_id=NOBODY, name="x"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(

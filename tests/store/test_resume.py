@@ -226,7 +226,7 @@ def concerning(entries: list[Entry], user: int) -> dict[int, Entry]:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_user_accounts_for_all_that_concerns_him_and_nothing_else(
     open_store: OpenStore, limit: int, seed: int
