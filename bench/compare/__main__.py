@@ -108,7 +108,9 @@ def machine() -> str:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    return f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release()}"
+    control = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    system = f"{platform.system()} {platform.release()}"
+    return f"{os.cpu_count()} cores of {model}, {system}, TCP with {control}"
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.compare.rows import Figures, Row
-from bench.compare.targets import Runs, failed, flaws, median, shown
+from bench.compare.targets import Runs, failed, median, shown
 
 BUSY = 0.9  # share of its core above which the load generator may be what was measured
 NOISE = 0.15  # share of a core that other processes took
@@ -88,10 +88,8 @@ def remarks(found: Sequence[Figures], *, memory: bool = False) -> Iterator[str]:
     for name in ("lost", "doubled", "wrong", "errors", "retries", "lagged", "stalled_missed"):
         if total := sum(int(one.get(name, 0)) for one in good):
             yield f"{name.replace('_', ' ')} {total:,}"
-    if any(flaws(one) for one in good):
-        said = next((one["first_error"] for one in good if one.get("first_error")), "")
-        if said:
-            yield _short(said)
+    if said := next((one["first_error"] for one in good if one.get("first_error")), ""):
+        yield _short(said)
     highest = max((int(one.get("kib_max", 0)) for one in good), default=0)
     if memory and highest:
         yield f"memory at most {highest / 1024:,.0f} MiB"
