@@ -163,6 +163,8 @@ class Core:
 
     def _committed(self, batch: Batch) -> None:
         self.delivery.offer(batch.entries)
+        # Entries of a commit whose answer was lost are in no batch.
+        self.delivery.expect(batch.head.position)
         for consumer in self.consumers:
             consumer.notice(batch.entries)
 

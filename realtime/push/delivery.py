@@ -28,6 +28,7 @@ log = structlog.get_logger("delivery")
 
 BACKLOG = 256  # batches kept in memory; what is over is read from the table
 GAP = 1000  # entries read at once
+RETRY = 0.2  # seconds after which a store that was away, or behind, is asked again
 OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
 
 
@@ -83,27 +84,41 @@ class Delivery:
         """Takes entries that were just committed here. Never waits."""
         if entries:
             self._offered.append(entries)
-            self.wanted = max(self.wanted, entries[-1].position)
+            self.expect(entries[-1].position)
+
+    def expect(self, position: int) -> None:
+        """The log is known to reach to `position`, whether its entries are offered or not."""
+        if position > self.wanted:
+            self.wanted = position
             self._wake.set()
 
     async def wait_for(self, position: int) -> None:
-        """Returns when the delivery has come to `position`."""
+        """Returns when the delivery has come to `position`, which the log is known to have."""
+        self.expect(position)
         while self.position < position:
             await self._moved.wait()
 
     async def run(self) -> None:
+        missing = -1  # the position at which entries were found to be missing
         while True:
             if self.position >= self.wanted:
                 self._wake = trio.Event()
                 await self._wake.wait()
             try:
-                await self._advance()
+                if await self._advance():
+                    continue
             except StoreError as error:
                 # Nothing is lost: the entries are in the table.
                 log.warning("delivery waits for the store", error=str(error))
-                await trio.sleep(0.2)
+            else:
+                # A reader that is behind the writer. What is missing may not be skipped.
+                if missing != self.position:
+                    missing = self.position
+                    log.warning("the log is shorter than expected", position=missing)
+            await trio.sleep(RETRY)
 
-    async def _advance(self) -> None:
+    async def _advance(self) -> bool:
+        """Takes what comes next; False when it is not in the table yet."""
         entries: list[Entry] = []
         if self._offered and self._offered[0][0].position <= self.position + 1:
             entries = self._offered.popleft()
@@ -111,9 +126,11 @@ class Delivery:
         else:
             up_to = self._offered[0][0].position - 1 if self._offered else self.wanted
             entries = await self._store.read(read_entries, self.position, up_to, GAP)
-        if not entries:
-            return
-        await self.deliver(entries)
+            if not entries:
+                return False
+        if entries:
+            await self.deliver(entries)
+        return True
 
     async def deliver(self, entries: Sequence[Entry]) -> None:
         """Fans out entries that follow right behind the position."""
@@ -123,11 +140,13 @@ class Delivery:
             if entry.kind is Kind.MEMBER_JOINED and self._hub.sessions_of(entry.subject_id)
         ]
         loaded = _Loaded()
-        strangers = self._strangers_to(entries)
+        strangers = self._strangers_to(entries, arrivals)
+        reached = {room_id for room_id, _ in arrivals}
         old = [
             entry.subject_id
             for entry in entries
-            if entry.kind in OLD_MESSAGE and self._hub.members(entry.stream.id)
+            if entry.kind in OLD_MESSAGE
+            and (entry.stream.id in reached or self._hub.members(entry.stream.id))
         ]
         if arrivals or old or any(self._needs_record(entry) for entry in entries):
             loaded = await self._store.read(_load, entries, arrivals, strangers, old)
@@ -144,16 +163,19 @@ class Delivery:
             return bool(self._hub.sessions_of(entry.stream.id))
         return bool(self._hub.members(entry.stream.id))
 
-    def _strangers_to(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
-        """(room, user) of members who joined after a message that is edited now, and so may
-        not see it unless an earlier stay of theirs covers it."""
-        return [
-            (entry.stream.id, place.id)
-            for entry in entries
-            if entry.kind in OLD_MESSAGE
-            for place in self._hub.members(entry.stream.id)
-            if place.rooms[entry.stream.id] > entry.subject_id
-        ]
+    def _strangers_to(
+        self, entries: Sequence[Entry], arrivals: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """(room, user) of members who joined after a message that is edited now, with these
+        entries perhaps, and so may not see it unless an earlier stay of theirs covers it."""
+        edited = {entry.stream.id for entry in entries if entry.kind in OLD_MESSAGE}
+        found = dict.fromkeys(pair for pair in arrivals if pair[0] in edited)
+        for entry in entries:
+            if entry.kind in OLD_MESSAGE:
+                for place in self._hub.members(entry.stream.id):
+                    if place.rooms[entry.stream.id] > entry.subject_id:
+                        found[entry.stream.id, place.id] = None
+        return list(found)
 
     def _fan_out(self, entry: Entry, loaded: _Loaded) -> None:
         if entry.stream.kind is StreamKind.USER:

@@ -34,6 +34,7 @@ class GatedStore:
         self._waiting = trio.lowlevel.ParkingLot()
         self._held: dict[str, int] = defaultdict(int)
         self._failures: dict[str, deque[Exception]] = defaultdict(deque)
+        self._instead: dict[str, deque[Any]] = defaultdict(deque)
 
     def hold(self, call: Call) -> None:
         self._gates[call] = trio.Event()
@@ -69,6 +70,10 @@ class GatedStore:
         """As `fail`, for calls with this query alone."""
         self._failures[f"{call} {query.__name__}"].extend(errors)
 
+    def answer_instead(self, query: Callable[..., Any], *answers: Any) -> None:
+        """The next reads with this query are answered so: the reader sees an older state."""
+        self._instead[query.__name__].extend(answers)
+
     async def _pass(self, call: Call, query: str = "") -> None:
         gate = self._gates.get(call)
         if gate is not None:
@@ -85,6 +90,9 @@ class GatedStore:
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls.append((query.__name__, args))
         await self._pass("read", query.__name__)
+        if self._instead[query.__name__]:
+            await trio.lowlevel.checkpoint()
+            return self._instead[query.__name__].popleft()  # type: ignore[no-any-return]
         result = await self.inner.read(query, *args, **kwargs)
         await self._pass("seen", query.__name__)
         return result

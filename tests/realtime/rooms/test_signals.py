@@ -122,6 +122,7 @@ def counts(post_id: int, likes: int = 0) -> Signal:
 )
 def test_what_takes_the_place_of_what(one: Signal, other: Signal, same: bool) -> None:
     assert (key_of(one) == key_of(other)) is same
+    assert key_of(one)  # an empty one would replace nothing
 
 
 async def test_however_often_somebody_types_one_signal_waits_the_last() -> None:
