@@ -114,6 +114,7 @@ class Core:
                 delivery=self.delivery,
                 catch_up=CatchUp(self.store, self.delivery, self.views, self.renderer, limits),
                 presence=self.presence,
+                signals=self.signals,
                 authenticate=authenticate,
                 living=living,
                 clock=self.clock,
@@ -141,6 +142,7 @@ class Core:
             nursery.start_soon(batch)
             nursery.start_soon(self.delivery.run)
             nursery.start_soon(self.hints.run)
+            nursery.start_soon(self.signals.run)
             nursery.start_soon(self.presence.run)
             await nursery.start(self.gateway.run)
             nursery.start_soon(self._keep_house)

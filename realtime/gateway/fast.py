@@ -56,9 +56,10 @@ class FastTransport:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._epoll = select.epoll()
+        self._metrics = gateway.node.metrics
         self._connections: dict[int, Connection] = {}
-        self._dirty: list[Connection] = []
-        self._in_turn = False
+        self.dirty: list[Connection] = []
+        self.in_turn = False
         self._flusher: trio.lowlevel.Task | None = None
         # Members of a room mostly wait for the same: it is joined once for all of them.
         self._last_parts: list[bytes] = []
@@ -99,7 +100,7 @@ class FastTransport:
                 until = time.perf_counter() + ALONE
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
-        self._in_turn = True
+        self.in_turn = True
         for fd, mask in events:
             connection = self._connections.get(fd)
             if connection is None:
@@ -111,8 +112,11 @@ class FastTransport:
                     self._read(connection)
             except Exception as error:
                 self._crashed(connection, error)
-        self._in_turn = False
-        if self._dirty:
+        signals = self._gateway.node.signals
+        if signals.waiting:
+            signals.flush()
+        self.in_turn = False
+        if self.dirty:
             self._flush()
 
     # In
@@ -193,10 +197,9 @@ class FastTransport:
 
     # Out
 
-    def ask_to_write(self, connection: Connection) -> None:
-        """Writes at the end of the turn, or when the tasks that run now have had theirs."""
-        self._dirty.append(connection)
-        if not self._in_turn and self._flusher is not None:
+    def ask_to_flush(self) -> None:
+        """Has a task write once those that run now have had their turn."""
+        if self._flusher is not None:
             trio.lowlevel.reschedule(self._flusher)
             self._flusher = None
 
@@ -206,32 +209,33 @@ class FastTransport:
             return trio.lowlevel.Abort.SUCCEEDED
 
         while True:
-            if not self._dirty:
+            if not self.dirty:
                 self._flusher = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(abort)
             self._flush()
             await trio.lowlevel.checkpoint()
 
     def _flush(self) -> None:
-        dirty = self._dirty
-        self._dirty = dirty[WRITES:]
-        del dirty[WRITES:]
-        for connection in dirty:
+        batch = self.dirty[:WRITES]
+        del self.dirty[:WRITES]
+        for connection in batch:
             connection.queued = False
             try:
                 self._write(connection)
             except Exception as error:
                 self._crashed(connection, error)
-        if self._dirty and self._flusher is not None:
-            trio.lowlevel.reschedule(self._flusher)
-            self._flusher = None
+        if self.dirty:
+            self.ask_to_flush()
 
     def _write(self, connection: Connection) -> None:
         session = connection.session
-        if connection.rest or session is None or connection.dropped:
+        if connection.rest or session is None:
             return  # a full socket calls when it has room again
         data = b""
-        parts = session.take()
+        outbox = session.outbox
+        if outbox.updates:
+            session.checkpoint_if_due()
+        parts = outbox.take()
         if parts:
             if parts == self._last_parts:
                 data = self._last_frame
@@ -252,7 +256,11 @@ class FastTransport:
             self._drop(connection, 1006, "broken")
             return
         if sent == len(data):
-            session.sent(sent)
+            metrics = self._metrics
+            metrics.messages_out += 1
+            metrics.bytes_out += sent
+            if outbox.watched:
+                session.sent(0)
         else:
             connection.rest, connection.size = data[sent:], len(data)
             session.stuck()
@@ -406,7 +414,10 @@ class Connection:
     def wake(self) -> None:
         if not self.queued:
             self.queued = True
-            self._transport.ask_to_write(self)
+            transport = self._transport
+            transport.dirty.append(self)
+            if not transport.in_turn:
+                transport.ask_to_flush()
 
     def resume(self) -> None:
         self._transport.resume(self)

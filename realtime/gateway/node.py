@@ -13,6 +13,7 @@ from realtime.gateway.wheel import Wheel
 from realtime.gateway.workers import Workers
 from realtime.push.delivery import Delivery
 from realtime.rooms.hub import Hub
+from realtime.rooms.signals import LiveSignals
 from rpc.context import Clock
 from rpc.dispatch import Dispatcher
 from rpc.rates import RateLimiter
@@ -32,6 +33,7 @@ class Node:
     delivery: Delivery
     catch_up: CatchUp
     presence: PresenceKeeper
+    signals: LiveSignals
     authenticate: Callable[[str], Awaitable[SessionRecord]]
     living: Callable[[int], Awaitable[SessionRecord]]
     clock: Clock

@@ -45,6 +45,7 @@ class Outbox:
         "mode",
         "size",
         "updates",
+        "watched",
     )
 
     def __init__(self, limits: GatewayLimits, wake: Callable[[], None]) -> None:
@@ -62,6 +63,7 @@ class Outbox:
         self.missed_from = 0
         self.updates = 0  # durable ones queued since the last checkpoint
         self.closed = False
+        self.watched = False  # whether anybody wants to know that something was written
 
     def answer(self, data: bytes) -> None:
         """Queues an answer or a control frame."""
@@ -85,6 +87,7 @@ class Outbox:
                 self._put(data)
                 return
             self.mode = Mode.LAGGING
+            self.watched = True
             self.missed_from = position - 1
             self._put(LAGGING)
         elif self.mode is Mode.CATCHING_UP and not self._held_overflow:
@@ -101,8 +104,13 @@ class Outbox:
         if self.mode is not Mode.LIVE or self.closed:
             return
         if not key:
-            if self.size + len(data) <= self._limits.outbox_high:
-                self._put(data)
+            size = self.size + len(data)
+            if size <= self._limits.outbox_high and data:
+                self.size = size
+                queue = self._queue
+                queue.append(data)
+                if len(queue) == 1:
+                    self._wake()
             return
         if self._signals is None:
             self._signals = {}
@@ -152,12 +160,14 @@ class Outbox:
         if self._drained is not None and self.size <= self._limits.outbox_low:
             self._drained.set()
             self._drained = None
+        self.watched = self._drained is not None or self.mode is Mode.LAGGING
 
     async def wait_drained(self) -> None:
         """Returns when what is queued has shrunk to the low mark and was sent."""
         while self.size > self._limits.outbox_low and not self.closed:
             if self._drained is None:
                 self._drained = trio.Event()
+                self.watched = True
             await self._drained.wait()
 
     def close(self) -> None:

@@ -63,7 +63,6 @@ class Session:
         "_jobs",
         "_node",
         "_open_post",
-        "_outbox",
         "_refreshing",
         "_socket",
         "_stuck_since",
@@ -74,14 +73,19 @@ class Session:
         "foreground",
         "gone",
         "look_at",
+        "outbox",
+        "push",
         "session_id",
+        "signal",
         "user_id",
     )
 
     def __init__(self, node: Node, socket: Socket) -> None:
         self._node = node
         self._socket = socket
-        self._outbox = Outbox(node.limits, socket.wake)
+        self.outbox = Outbox(node.limits, socket.wake)
+        self.push = self.outbox.update
+        self.signal = self.outbox.signal
         self._calls: dict[int, Worker] = {}
         self._jobs: set[Worker] | None = None  # other than calls
         self._frames = Bucket(node.limits.frame_rate)
@@ -111,13 +115,7 @@ class Session:
         self.foreground = True
         node.wheel.add(self, self._heard + node.limits.hello_timeout)
 
-    # The hub's side
-
-    def push(self, data: bytes, position: int) -> None:
-        self._outbox.update(data, position)
-
-    def signal(self, key: tuple[object, ...], data: bytes) -> None:
-        self._outbox.signal(key, data)
+    # The hub's side: `push` and `signal` are the outbox's own methods
 
     def end(self, reason: str) -> None:
         # The call that revoked the session may be this connection's own: let it be answered.
@@ -147,7 +145,7 @@ class Session:
             self._answers_first = True
             self.close(Close.OVERLOADED, "the store is not available")
             raise
-        self._outbox.mode = Mode.LIVE
+        self.outbox.mode = Mode.LIVE
 
     def sign_out(self) -> None:
         self._close_after_answer = True
@@ -158,7 +156,7 @@ class Session:
     def wants_more(self) -> bool:
         """Whether it takes another message now: neither in the middle of its hello nor with
         more answers waiting than a client should leave unread."""
-        return self._greeting is None and self._outbox.size <= self._node.limits.outbox_max
+        return self._greeting is None and self.outbox.size <= self._node.limits.outbox_max
 
     def received(self, data: bytes) -> None:
         """Takes a message. Never raises for what is in it."""
@@ -192,18 +190,18 @@ class Session:
     @property
     def waits(self) -> bool:
         """Whether there is something to take."""
-        return self._outbox.waits
+        return self.outbox.waits
 
     def take(self) -> list[bytes]:
         """What is to be written now: the parts of one message; empty when nothing waits."""
-        outbox = self._outbox
-        if outbox.updates:
-            self._checkpoint_if_due()
-        return outbox.take()
+        if self.outbox.updates:
+            self.checkpoint_if_due()
+        return self.outbox.take()
 
     def sent(self, size: int) -> None:
-        """The socket has written what it took, `size` bytes."""
-        outbox, node = self._outbox, self._node
+        """The socket has written what it took, `size` bytes. A socket that counts them itself
+        need not say so unless it was stuck, or the outbox is watched."""
+        outbox, node = self.outbox, self._node
         self._stuck_since = math.inf
         node.metrics.messages_out += 1
         node.metrics.bytes_out += size
@@ -226,7 +224,7 @@ class Session:
         if self._close is None:
             self._close = (code, reason)
             self._node.metrics.closed(code)
-        self._outbox.close()
+        self.outbox.close()
         for worker in [*self._calls.values(), *(self._jobs or ())]:
             worker.cancel()
         node = self._node
@@ -256,7 +254,7 @@ class Session:
         if self._closing or self.gone or self._close is None:
             return
         self._closing = True
-        self._outbox.close()
+        self.outbox.close()
         self._socket.close(*self._close)
 
     def abort(self) -> None:
@@ -282,7 +280,7 @@ class Session:
             self._socket.abort()
             return math.inf
         silent_by = self._heard + (limits.idle_timeout if self._greeted else limits.hello_timeout)
-        if now < silent_by or self._outbox.size > limits.outbox_max:  # that is not silence
+        if now < silent_by or self.outbox.size > limits.outbox_max:  # that is not silence
             return min(max(silent_by, now), self._stuck_since + limits.send_timeout)
         if self._greeted:
             self.close(Close.SLOW, "silent for too long")
@@ -294,12 +292,12 @@ class Session:
         """Asks the client to move on; calls in flight finish, new ones are refused."""
         self.draining = True
         frame = GoAway(reason=reason, reconnect_after_ms=reconnect_after_ms)
-        self._outbox.answer(encode_server(ServerFrame(go_away=frame)))
+        self.outbox.answer(encode_server(ServerFrame(go_away=frame)))
 
     @property
     def idle(self) -> bool:
         """No call in flight and nothing waits to be written."""
-        return not self._calls and not self._outbox.size and self._stuck_since == math.inf
+        return not self._calls and not self.outbox.size and self._stuck_since == math.inf
 
     # Frames in
 
@@ -324,7 +322,7 @@ class Session:
             self._call(frame.call)
         elif kind == "ping":
             pong = Pong(nonce=frame.ping.nonce, server_time_ms=self._node.clock.now_ms())
-            self._outbox.answer(encode_server(ServerFrame(pong=pong)))
+            self.outbox.answer(encode_server(ServerFrame(pong=pong)))
             self.checkpoint()
         elif kind == "cancel":
             worker = self._calls.get(frame.cancel.id)
@@ -397,17 +395,17 @@ class Session:
             server=node.version,
             server_time_ms=node.clock.now_ms(),
         )
-        self._outbox.answer(encode_server(ServerFrame(welcome=welcome)))
+        self.outbox.answer(encode_server(ServerFrame(welcome=welcome)))
         if not self.user_id:
             return
         if not cursor:
-            self._outbox.mode = Mode.LIVE
+            self.outbox.mode = Mode.LIVE
             return
         start = node.catch_up.start(cursor)
         if isinstance(start, Resync):
             start.cursor = node.delivery.cursor()
-            self._outbox.answer(encode_server(ServerFrame(resync=start)))
-            self._outbox.mode = Mode.LIVE
+            self.outbox.answer(encode_server(ServerFrame(resync=start)))
+            self.outbox.mode = Mode.LIVE
             node.metrics.resyncs += 1
             return
         self._start_catch_up(start.position)
@@ -470,10 +468,10 @@ class Session:
                 raise CallError(Code.UNAVAILABLE, "this server is stopping", retry_after_ms=1000)
             prepared = dispatcher.prepare(self, call, self._heard)
         except CallError as error:
-            self._outbox.answer(dispatcher.refuse(call.id, call.method, error))
+            self.outbox.answer(dispatcher.refuse(call.id, call.method, error))
             return
         if prepared.method.inline:
-            self._outbox.answer(dispatcher.run_inline(prepared))
+            self.outbox.answer(dispatcher.run_inline(prepared))
             return
         self._calls[call.id] = self._node.workers.start(
             self._run_call, prepared, deadline=prepared.deadline
@@ -488,7 +486,7 @@ class Session:
                 expired = worker.cut is Cut.DEADLINE
                 answer = self._node.dispatcher.cut_short(prepared, expired=expired)
             del self._calls[prepared.id]
-            self._outbox.answer(answer)
+            self.outbox.answer(answer)
             if self._close_after_answer:
                 self.close(Close.UNAUTHENTICATED, "signed out")
             if self._answers_first and not self._calls:
@@ -499,12 +497,13 @@ class Session:
     def checkpoint(self) -> None:
         """Moves the client's cursor up to what it has been sent. The same bytes go to every
         session; while one catches up, its slices carry their own."""
-        if self._outbox.mode is Mode.LIVE:
-            self._outbox.updates = 0
+        if self.outbox.mode is Mode.LIVE:
+            self.outbox.updates = 0
             self._checkpoint_at = trio.current_time()
-            self._outbox.answer(self._node.delivery.checkpoint())
+            self.outbox.answer(self._node.delivery.checkpoint())
 
-    def _checkpoint_if_due(self) -> None:
+    def checkpoint_if_due(self) -> None:
+        """Adds a checkpoint to the updates that are about to be written, now and then."""
         now = trio.current_time()
         if now - self._checkpoint_at >= self._node.limits.checkpoint_interval:
             self.checkpoint()
@@ -518,7 +517,7 @@ class Session:
 
     async def _catch_up(self, position: int) -> None:
         try:
-            await self._node.catch_up.run(self.user_id, self._outbox, position)
+            await self._node.catch_up.run(self.user_id, self.outbox, position)
         except StoreError as error:
             log.warning("catch-up failed", error=str(error))
             self.close(Close.OVERLOADED, "the store is not available")

@@ -2,23 +2,76 @@
 
 from __future__ import annotations
 
+import trio
+
 from realtime.rooms.hub import Hub
 from rpc.proto.frames_pb2 import ServerFrame, Signal
 from rpc.wire import encode_server
 
+JOINED = 16 * 1024  # bytes of broadcasts to a room that are joined at most
+
 
 class LiveSignals:
-    """`rpc.context.Signals` and `rpc.context.Presences` over the hub of this node."""
+    """`rpc.context.Signals` and `rpc.context.Presences` over the hub of this node.
+
+    Broadcasts to a room wait for the end of the present turn, and are handed to its members
+    joined: one push a member, however many there were.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.waiting: dict[int, list[bytes]] = {}  # broadcasts, by room
+        self._task: trio.lowlevel.Task | None = None
 
     def to_room(self, room_id: int, signal: Signal, *, except_user: int = 0) -> None:
         key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
+        if not key and not except_user:
+            self._broadcast(room_id, data)
+            return
+        if not key and room_id in self.waiting:
+            self._hand_over(room_id)  # those before it go first
         for place in self._hub.members(room_id):
             if place.id != except_user:
                 for session in place.sessions:
                     session.signal(key, data)
+
+    def _broadcast(self, room_id: int, data: bytes) -> None:
+        waiting = self.waiting.get(room_id)
+        if waiting is None:
+            self.waiting[room_id] = [data]
+            if self._task is not None:
+                trio.lowlevel.reschedule(self._task)
+                self._task = None
+            return
+        waiting.append(data)
+        if len(waiting) * len(data) >= JOINED:
+            self._hand_over(room_id)
+
+    def _hand_over(self, room_id: int) -> None:
+        parts = self.waiting.pop(room_id)
+        joined = parts[0] if len(parts) == 1 else b"".join(parts)
+        for place in self._hub.members(room_id):
+            for session in place.sessions:
+                session.signal((), joined)
+
+    def flush(self) -> None:
+        """Hands over the broadcasts that wait."""
+        for room_id in list(self.waiting):
+            self._hand_over(room_id)
+
+    async def run(self) -> None:
+        """Hands over what nobody flushes."""
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while True:
+            if not self.waiting:
+                self._task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(abort)
+            self.flush()
+            await trio.lowlevel.checkpoint()
 
     def to_user(self, user_id: int, signal: Signal) -> None:
         key, data = key_of(signal), encode_server(ServerFrame(signal=signal))

@@ -15,10 +15,12 @@ from typing import Any, cast
 from unittest import mock
 
 import trio
+from prometheus_client import CollectorRegistry
 
 from realtime.gateway import fast
 from realtime.gateway.fast import Connection, FastTransport
 from realtime.gateway.limits import GatewayLimits
+from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.socket import Socket
 from realtime.gateway.websocket import Message, Text, frame
 from realtime.gateway.websocket.encode import text_frame
@@ -40,6 +42,13 @@ class EchoSession:
     @property
     def wants_more(self) -> bool:
         return self._size <= UNSENT
+
+    updates = 0
+    watched = False
+
+    @property
+    def outbox(self) -> EchoSession:
+        return self
 
     def received(self, data: bytes) -> None:
         self._say(frame(data))
@@ -77,8 +86,16 @@ class EchoTransport(FastTransport):
             super()._control(connection, session, message)
 
 
+class Quiet:
+    """Signals of nobody."""
+
+    waiting = False
+
+
 @dataclass
 class EchoNode:
+    signals = Quiet()
+    metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(CollectorRegistry()))
     limits: GatewayLimits = field(default_factory=lambda: GatewayLimits(max_message=MAX_MESSAGE))
     wheel: Wheel = field(default_factory=Wheel)
     workers: Workers = field(default_factory=Workers)

@@ -388,7 +388,7 @@ async def test_who_does_not_drain_his_answers_is_not_listened_to(
         (session,) = hands.core.hub.sessions_of(ann.user_id)
         taken = ann.received - before
         assert taken < 250
-        assert session._outbox.size < 2200  # type: ignore[attr-defined]
+        assert session.outbox.size < 2200  # type: ignore[attr-defined]
         ann.unstick()
         await trio.sleep(1)
         nonces = [frame.pong.nonce for frame in ann.frames if frame.HasField("pong")]
