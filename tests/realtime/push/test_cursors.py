@@ -5,21 +5,24 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.push.cursors import BadCursor, Cursor, decode_cursor, encode_cursor
 
 EPOCHS = st.integers(0, 2**32 - 1)
 POSITIONS = st.integers(0, 2**63 - 1)
+exact = settings(max_examples=100, deadline=None, derandomize=True)
 
 
+@exact
 @given(EPOCHS, POSITIONS)
 def test_what_was_given_out_is_understood(epoch: int, position: int) -> None:
     cursor = Cursor(epoch, position)
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 
+@exact
 @given(st.binary(max_size=40))
 def test_other_bytes_are_refused_or_are_a_cursor_of_ours(data: bytes) -> None:
     try:
