@@ -4,7 +4,7 @@ knows everything."""
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -290,25 +290,40 @@ async def _accepting(
     websocket: Sequence[GuardedListener],
     ops: Sequence[GuardedListener],
 ) -> AsyncIterator[None]:
-    """Accepts connections; on the way out no more, and those there are sent away."""
+    """Accepts connections; on the way out no more, and those there are sent away. The operations
+    port answers until they are gone: that the server drains is its news."""
 
     async def ready() -> dict[str, str]:
         return {"gateway": "draining"} if core.gateway.draining else {}
 
     ops_server = OpsServer(core.metrics, ready, min(settings.handshake, REQUEST_TIMEOUT))
     async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+        scopes = []
         for handler, listeners in ((core.gateway.handle, websocket), (ops_server.handle, ops)):
-            serve: Any = partial(
-                trio.serve_listeners, handler, list(listeners), handler_nursery=connections
-            )
-            await accepting.start(serve)
+            scopes.append(trio.CancelScope())
+            await accepting.start(_accept, scopes[-1], handler, listeners, connections)
         try:
             yield
         finally:
-            accepting.cancel_scope.cancel()
+            scopes[0].cancel()
             with trio.CancelScope(shield=True):
                 await core.gateway.drain(settings.grace)
+            accepting.cancel_scope.cancel()
             connections.cancel_scope.cancel()
+
+
+async def _accept(
+    scope: trio.CancelScope,
+    handler: Callable[[trio.SocketStream], Awaitable[None]],
+    listeners: Sequence[GuardedListener],
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[Any],
+) -> None:
+    """Accepts until the scope is cancelled."""
+    with scope:
+        await trio.serve_listeners(
+            handler, list(listeners), handler_nursery=connections, task_status=task_status
+        )
 
 
 def _limits(settings: Settings) -> CoreLimits:
