@@ -115,7 +115,7 @@ async def build(parts: Parts) -> Built:
     services = [s for s in own if s.DESCRIPTOR not in replaced]  # type: ignore[attr-defined]
     core.serve(
         Registry([*services, *parts.services]),
-        partial(authenticate_token, store, parts.clock),
+        partial(authenticate_token, store, parts.clock, core.last_uses),
         partial(living_session, store, parts.clock),
         VERSION,
         fast=parts.fast,

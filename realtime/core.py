@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from realtime.rooms.presence import PresenceKeeper
 from realtime.rooms.signals import LiveSignals
 from rpc.context import Clock
 from rpc.dispatch import CallLimits, Dispatcher
+from rpc.lastuse import LastUses
 from rpc.metrics import CallMetrics
 from rpc.rates import RateLimiter
 from rpc.registry import Registry
@@ -77,6 +79,7 @@ class Core:
         self.batcher = Batcher(store, clock, self._committed)
         self.hints = HintTeller(store, self.hub, self.signals)
         self.presence = PresenceKeeper(store, self.hub, self.signals, clock)
+        self.last_uses = LastUses(store)
         self.consumers: list[Consumer] = []
         self.gateway: Gateway
         self._add_gauges()
@@ -144,6 +147,7 @@ class Core:
             nursery.start_soon(self.hints.run)
             nursery.start_soon(self.signals.run)
             nursery.start_soon(self.presence.run)
+            nursery.start_soon(self.last_uses.run)
             await nursery.start(self.gateway.run)
             nursery.start_soon(self._keep_house)
             for consumer in self.consumers:
@@ -155,6 +159,8 @@ class Core:
                     await self.gateway.drain(grace)
                     self.batcher.close()
                     await batching.wait()
+                    with contextlib.suppress(StoreError):
+                        await self.last_uses.store()
                 nursery.cancel_scope.cancel()
 
     async def settled(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rpc.context import Clock, Reads
 from rpc.errors import CallError, Code
+from rpc.lastuse import LastUses
 from store import tokens
 from store.queries import sessions
 from store.records import SessionRecord
@@ -12,7 +13,9 @@ from store.transaction import Transaction
 MAX_TOKEN = 200  # characters; ours have fewer than 80
 
 
-async def authenticate_token(reads: Reads, clock: Clock, token: str) -> SessionRecord:
+async def authenticate_token(
+    reads: Reads, clock: Clock, uses: LastUses, token: str
+) -> SessionRecord:
     """The living session that the token opens. Raises `CallError(UNAUTHENTICATED)`.
 
     The first use of a fresh token ends the ones that it replaced. The time of use is kept to
@@ -27,15 +30,19 @@ async def authenticate_token(reads: Reads, clock: Clock, token: str) -> SessionR
     if replaces:
         await reads.write(sessions.end_old_tokens, digest)
     if now_ms - session.last_used_ms >= sessions.TOUCH_EVERY_MS:
-        await reads.write(sessions.touch, (session.id,), now_ms)
+        uses.note(session.id, now_ms)
     return session
 
 
 async def living_session(reads: Reads, clock: Clock, session_id: int) -> SessionRecord:
     """The session as it is now. Raises `CallError(UNAUTHENTICATED)` when it has ended."""
     found = await reads.read(sessions.sessions_by_id, (session_id,))
-    session = found.get(session_id)
-    if session is None or not sessions.is_living(session, clock.now_ms()):
+    return still_living(found.get(session_id), clock.now_ms())
+
+
+def still_living(session: SessionRecord | None, now_ms: int) -> SessionRecord:
+    """The session itself. Raises `CallError(UNAUTHENTICATED)` when it has ended."""
+    if session is None or not sessions.is_living(session, now_ms):
         raise CallError(Code.UNAUTHENTICATED, "this session has ended: sign in again")
     return session
 

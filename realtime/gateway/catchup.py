@@ -11,7 +11,7 @@ from rpc.proto.frames_pb2 import CaughtUp, Checkpoint, Resync, ServerFrame
 from rpc.views import Views
 from rpc.wire import encode_server
 from store.interface import Store
-from store.queries.resume import Missed, Shown, missed, newest_home_post
+from store.queries.resume import Missed, Shown, missed_and_newest, newest_home_post
 
 
 class CatchUp:
@@ -56,14 +56,18 @@ class CatchUp:
         while True:
             outbox.hold()
             end = self._delivery.position
+            newest = -1
             while position < end:
-                found = await self._store.read(
-                    missed, user_id, position, end, self._limits.slice_entries
+                found, newest = await self._store.read(
+                    missed_and_newest, user_id, position, end, self._limits.slice_entries
                 )
                 self._queue(outbox, found)
                 position = found.position
-                await outbox.wait_drained()
-            newest = await self._store.read(newest_home_post, user_id)
+                if outbox.size > self._limits.outbox_low:
+                    await outbox.wait_drained()
+                    newest = -1  # that may have taken a while
+            if newest < 0:
+                newest = await self._store.read(newest_home_post, user_id)
             if outbox.release(end):
                 break
         caught_up = CaughtUp(home_newest_post_id=newest)

@@ -30,8 +30,10 @@ from rpc.proto.frames_pb2 import (
     Welcome,
 )
 from rpc.rates import Bucket
+from rpc.tokens import still_living
 from rpc.wire import decode_client, encode_server
 from store.errors import StoreError
+from store.queries.sessions import sessions_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -279,6 +281,8 @@ class Session:
             self.close(Close.SLOW, "the socket does not drain")
             self._socket.abort()
             return math.inf
+        if self._greeting is not None:
+            return now + limits.hello_timeout  # the server is slow, not the client
         silent_by = self._heard + (limits.idle_timeout if self._greeted else limits.hello_timeout)
         if now < silent_by or self.outbox.size > limits.outbox_max:  # that is not silence
             return min(max(silent_by, now), self._stuck_since + limits.send_timeout)
@@ -413,11 +417,14 @@ class Session:
     async def _attach(self) -> None:
         """Registers for the user's updates. Raises `CallError` when the session has ended."""
         self._refuse_if_over()
-        known_at = await self._node.hub.attach(self)
-        await self._node.delivery.wait_for(known_at)
-        await self._look_again()
+        node = self._node
+        # A revocation may have been delivered before the hub knew this session; one that comes
+        # after this look finds it there.
+        known_at, found = await node.hub.attach_and(self, sessions_by_id, (self.session_id,))
+        self._expires_ms = still_living(found.get(self.session_id), node.clock.now_ms()).expires_ms
+        await node.delivery.wait_for(known_at)
         self._refuse_if_over()
-        self._node.presence.changed(self.user_id)
+        node.presence.changed(self.user_id)
 
     def _refuse_if_over(self) -> None:
         """A connection that has ended meanwhile must not stay with the hub."""
@@ -426,8 +433,7 @@ class Session:
             raise CallError(Code.UNAVAILABLE, "the connection is closing")
 
     async def _look_again(self) -> None:
-        """A revocation may have been delivered before the hub knew this session; one that comes
-        after this look finds it there."""
+        """As at the attaching, for the session of a fresh token."""
         self._expires_ms = (await self._node.living(self.session_id)).expires_ms
 
     def _focus(self, focus: Focus) -> None:

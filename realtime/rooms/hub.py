@@ -6,11 +6,15 @@ are applied in its order by the delivery, between the messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from store.interface import Store
 from store.queries.resume import memberships
+from store.transaction import Query, Transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Receiver(Protocol):
@@ -68,19 +72,39 @@ class Hub:
         to that position, whatever it delivers after and concerns the user reaches the session;
         before, the user's rooms may be ahead of what is delivered."""
         place = self._users.get(session.user_id)
+        if place is not None and place.loaded_at >= 0:
+            place.sessions.add(session)
+            return place.loaded_at
+        position, _ = await self.attach_and(session, _nothing)
+        return position
+
+    async def attach_and(
+        self, session: Receiver, query: Query[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[int, T]:
+        """`attach`, and the answer to a query that is asked once the session is registered, in
+        the same read as the user's rooms where those are to be read."""
+        place = self._users.get(session.user_id)
         if place is None:
             place = self._users[session.user_id] = UserPlace(session.user_id)
         place.sessions.add(session)
-        if place.loaded_at >= 0:
-            return place.loaded_at
         try:
-            rooms, position = await self._store.read(memberships, place.id)
+            if place.loaded_at >= 0:
+                answer = await self._store.read(query, *args, **kwargs)
+                return place.loaded_at, answer
+            rooms, position, answer = await self._store.read(
+                _rooms_and, place.id, query, args, kwargs
+            )
         except BaseException:
             self.detach(session)
             raise
         if place.loaded_at >= 0 or place is not self._users.get(place.id):
             # Another session of the user was quicker, or this one has gone already.
-            return place.loaded_at
+            return place.loaded_at, answer
+        self._settle(place, rooms, position)
+        return position, answer
+
+    def _settle(self, place: UserPlace, rooms: dict[int, int], position: int) -> None:
+        """The user's rooms at a position are known: what was delivered behind it changes them."""
         place.loaded_at = position
         for at, room_id, joined in place.changes:
             if at > position:
@@ -92,7 +116,6 @@ class Hub:
         place.rooms = rooms
         for room_id in rooms:
             self._rooms.setdefault(room_id, {})[place.id] = place
-        return position
 
     def detach(self, session: Receiver) -> None:
         """Forgets a session; does nothing when it is not registered."""
@@ -181,3 +204,18 @@ class Hub:
             "sessions": sum(len(place.sessions) for place in self._users.values()),
             "rooms": len(self._rooms),
         }
+
+
+async def _rooms_and(
+    tx: Transaction,
+    user_id: int,
+    query: Callable[..., Awaitable[T]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[dict[int, int], int, T]:
+    rooms, position = await memberships(tx, user_id)
+    return rooms, position, await query(tx, *args, **kwargs)
+
+
+async def _nothing(_: Transaction) -> None:
+    pass

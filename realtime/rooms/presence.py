@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import islice
+
 import structlog
 import trio
 
@@ -19,6 +22,7 @@ GRACE = 3.0  # seconds: a reconnecting client has not been away
 RETRY = 1.0  # seconds after which a store that was away is asked again
 # Users whose change waits. A node has fewer connections; past that a change goes untold.
 QUEUE = 100_000
+CHUNK = 200  # users whose peers are looked up at once
 
 
 class PresenceKeeper:
@@ -34,61 +38,76 @@ class PresenceKeeper:
         self._signals = signals
         self._clock = clock
         self._told: dict[int, bool] = {}  # user -> what his peers were last told
-        self._due: dict[int, float] = {}  # user -> when to look at him
+        self._soon: dict[int, None] = {}  # users to look at, in the order of their coming
+        self._later: dict[int, float] = {}  # who seems to have gone, and when to look again
         self._seen: dict[int, int] = {}  # user -> when he left, not stored yet
         self._wake = trio.Event()
 
     def changed(self, user_id: int) -> None:
         """A session of the user has come, gone, or changed between fore- and background."""
-        if not user_id or len(self._due) >= QUEUE:
+        if not user_id or len(self._soon) + len(self._later) >= QUEUE:
             return
-        online = self._hub.is_online(user_id)
-        self._due.setdefault(user_id, trio.current_time() + (0 if online else GRACE))
-        if online:
-            self._due[user_id] = trio.current_time()
+        if self._hub.is_online(user_id):
+            self._later.pop(user_id, None)
+            self._soon[user_id] = None
+        elif user_id not in self._soon:
+            self._later.setdefault(user_id, trio.current_time() + GRACE)
         self._wake.set()
 
     async def run(self) -> None:
         while True:
             self._wake = trio.Event()
-            now = trio.current_time()
-            due = [user_id for user_id, at in self._due.items() if at <= now]
+            self._ripen(trio.current_time())
             try:
-                for user_id in due:
-                    await self._look_at(user_id)
+                while self._soon:
+                    await self._look_at(list(islice(self._soon, CHUNK)))
                 if self._seen:
                     await self._store_seen()
             except StoreError as error:
                 log.warning("presence waits for the store", error=str(error))
                 await trio.sleep(RETRY)
                 continue
-            until = min(self._due.values(), default=trio.current_time() + 3600)
+            until = next(iter(self._later.values()), math.inf)
             with trio.move_on_at(until):
                 await self._wake.wait()
 
-    async def _look_at(self, user_id: int) -> None:
-        del self._due[user_id]  # first: what changes meanwhile makes him due again
-        online = self._hub.is_online(user_id)
-        if self._told.get(user_id, False) == online:
+    def _ripen(self, now: float) -> None:
+        while self._later:
+            user_id, at = next(iter(self._later.items()))  # all wait for equally long
+            if at > now:
+                return
+            del self._later[user_id]
+            self._soon[user_id] = None
+
+    async def _look_at(self, user_ids: list[int]) -> None:
+        changed: dict[int, bool] = {}
+        for user_id in user_ids:
+            del self._soon[user_id]  # first: what changes meanwhile makes him due again
+            online = self._hub.is_online(user_id)
+            if self._told.get(user_id, False) != online:
+                changed[user_id] = online
+        if not changed:
             return
         try:
-            peers = await self._store.read(direct_peers, user_id)
+            peers = await self._store.read(direct_peers, list(changed))
         except StoreError:
-            self._due.setdefault(user_id, trio.current_time())
+            for user_id in changed:
+                self._soon.setdefault(user_id)
             raise
         now_ms = self._clock.now_ms()
-        if online:
-            self._told[user_id] = True
-        else:
-            self._told.pop(user_id, None)
-            self._seen[user_id] = now_ms
-        signal = frames_pb2.Signal(
-            presence=frames_pb2.Presence(
-                user_id=user_id, online=online, last_seen_ms=0 if online else now_ms
+        for user_id, online in changed.items():
+            if online:
+                self._told[user_id] = True
+            else:
+                self._told.pop(user_id, None)
+                self._seen[user_id] = now_ms
+            signal = frames_pb2.Signal(
+                presence=frames_pb2.Presence(
+                    user_id=user_id, online=online, last_seen_ms=0 if online else now_ms
+                )
             )
-        )
-        for place in self._hub.present(peers):
-            self._signals.to_user(place.id, signal)
+            for place in self._hub.present(peers.get(user_id, ())):
+                self._signals.to_user(place.id, signal)
 
     async def _store_seen(self) -> None:
         seen, self._seen = self._seen, {}

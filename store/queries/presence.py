@@ -26,16 +26,21 @@ async def last_seen_of_peers(
     return {row[0]: row[1] for row in found}
 
 
-async def direct_peers(tx: Transaction, user_id: int) -> list[int]:
-    """The users with whom this one has a direct room: they see him come and go."""
-    found = await tx.rows(
-        "SELECT other.user_id FROM members me "
+async def direct_peers(tx: Transaction, user_ids: Sequence[int]) -> dict[int, list[int]]:
+    """By user, those with whom he has a direct room: they see him come and go. Users without
+    any are left out."""
+    peers: dict[int, list[int]] = {}
+    if not user_ids:
+        return peers
+    for user_id, peer_id in await tx.rows(
+        "SELECT me.user_id, other.user_id FROM members me "
         "JOIN rooms r ON r.id = me.room_id AND r.kind = 1 "
         "JOIN members other ON other.room_id = me.room_id AND other.user_id <> me.user_id "
-        "WHERE me.user_id = ? AND me.role > 0",
-        (user_id,),
-    )
-    return [row[0] for row in found]
+        "WHERE me.role > 0 AND me.user_id IN " + tx.dialect.in_list(len(user_ids)),
+        list(user_ids),
+    ):
+        peers.setdefault(user_id, []).append(peer_id)
+    return peers
 
 
 async def store_last_seen(tx: Transaction, seen: Sequence[tuple[int, int]]) -> None:

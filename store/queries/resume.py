@@ -133,6 +133,16 @@ async def memberships(tx: Transaction, user_id: int) -> tuple[dict[int, int], in
     return dict(rooms), head[0][0]
 
 
+async def missed_and_newest(
+    tx: Transaction, user_id: int, after: int, up_to: int, limit: int
+) -> tuple[Missed, int]:
+    """`missed`, with the id of the latest post in the user's home timeline."""
+    return (
+        await missed(tx, user_id, after, up_to, limit),
+        await newest_home_post(tx, user_id),
+    )
+
+
 async def newest_home_post(tx: Transaction, user_id: int) -> int:
     """The id of the latest post in the user's home timeline, 0 when it is empty."""
     found = await tx.rows("SELECT MAX(post_id) FROM home WHERE user_id = ?", (user_id,))

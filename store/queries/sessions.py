@@ -81,13 +81,10 @@ async def list_sessions(tx: Transaction, user_id: int, now_ms: int) -> list[Sess
     return [_session_of(row) for row in found]
 
 
-async def touch(tx: Transaction, session_ids: Iterable[int], now_ms: int) -> None:
-    """Keeps that these sessions were used now. Not through the log; callers see to it that a
-    session comes here at most once in `TOUCH_EVERY_MS`."""
-    await tx.run_many(
-        tx.dialect.upsert("session_uses", ("session_id",), ("at_ms",)),
-        [(session_id, now_ms) for session_id in session_ids],
-    )
+async def touch(tx: Transaction, uses: Sequence[tuple[int, int]]) -> None:
+    """Keeps when sessions were used: pairs of a session and Unix milliseconds. Not through the
+    log; callers see to it that a session comes here at most once in `TOUCH_EVERY_MS`."""
+    await tx.run_many(tx.dialect.upsert("session_uses", ("session_id",), ("at_ms",)), uses)
 
 
 async def load_sessions(tx: Transaction, entries: Sequence[Entry]) -> None:

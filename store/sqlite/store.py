@@ -8,8 +8,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import trio
-
 from store import migrations
 from store.changes.base import Change
 from store.commit import commit_batch
@@ -40,15 +38,9 @@ class SqliteStore:
     each call in a snapshot of its own. `SqliteStore.in_memory()` runs inline, for tests.
     """
 
-    def __init__(
-        self,
-        writer: tuple[Runner, sqlite3.Connection],
-        readers: Sequence[tuple[Runner, sqlite3.Connection]],
-    ) -> None:
-        self._write_runner, self._writer = writer
+    def __init__(self, writer: Runner, readers: Runner) -> None:
+        self._writer = writer
         self._readers = readers
-        self._idle = list(readers)
-        self._limit = trio.CapacityLimiter(max(1, len(readers)))
 
     @classmethod
     def open(cls, path: Path, *, readers: int = 3) -> SqliteStore:
@@ -66,32 +58,21 @@ class SqliteStore:
             kind = Incompatible if foreign else Unavailable
             raise kind(f"cannot open the database {path}: {error}") from error
         return cls(
-            (ThreadRunner("sqlite-write"), connections[0]),
-            [
-                (ThreadRunner(f"sqlite-read-{number}"), connection)
-                for number, connection in enumerate(connections[1:])
-            ],
+            ThreadRunner("sqlite-write", connections[:1]),
+            ThreadRunner("sqlite-read", connections[1:]),
         )
 
     @classmethod
     def in_memory(cls) -> SqliteStore:
         """A store without a file or a thread: gone when it is closed."""
-        return cls((InlineRunner(), _connect(":memory:")), [])
+        only = InlineRunner(_connect(":memory:"))
+        return cls(only, only)
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if not self._readers:  # in memory: one connection serves everything, inline
-            return await self._run(self._write_runner, self._writer, "BEGIN", query, args, kwargs)
-        async with self._limit:
-            runner, connection = reader = self._idle.pop()
-            try:
-                return await self._run(runner, connection, "BEGIN", query, args, kwargs)
-            finally:
-                self._idle.append(reader)
+        return await self._run(self._readers, "BEGIN", query, args, kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(
-            self._write_runner, self._writer, "BEGIN IMMEDIATE", query, args, kwargs
-        )
+        return await self._run(self._writer, "BEGIN IMMEDIATE", query, args, kwargs)
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         return await self.write(commit_batch, changes, now_ms)
@@ -103,20 +84,18 @@ class SqliteStore:
             raise Incompatible(f"the database cannot be migrated: {error}") from error
 
     async def aclose(self) -> None:
-        for runner, connection in [*self._readers, (self._write_runner, self._writer)]:
-            await runner.aclose()
-            connection.close()
+        await self._readers.aclose()
+        await self._writer.aclose()
 
     async def _run(
         self,
         runner: Runner,
-        connection: sqlite3.Connection,
         begin: str,
         query: Callable[..., Coroutine[Any, Any, T]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> T:
-        def transaction() -> T:
+        def transaction(connection: sqlite3.Connection) -> T:
             try:
                 connection.execute(begin)
             except sqlite3.OperationalError as error:

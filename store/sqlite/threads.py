@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import outcome
@@ -16,49 +17,61 @@ T = TypeVar("T")
 
 
 class Runner(Protocol):
-    """Runs one function at a time, in the order asked for."""
+    """Hands connections to functions, which begin in the order asked for."""
 
-    async def run(self, fn: Callable[[], T]) -> T: ...
+    async def run(self, fn: Callable[[sqlite3.Connection], T]) -> T: ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Runs what was asked for, and closes the connections."""
+        ...
 
 
 class InlineRunner:
     """Runs on the caller's thread. For tests with a virtual clock, which must not move while
     a statement runs: to that clock a thread's work looks like idling."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._closed = False
 
-    async def run(self, fn: Callable[[], T]) -> T:
+    async def run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         await trio.lowlevel.checkpoint()
         if self._closed:
             raise Unavailable("the store is closed")
-        return fn()
+        return fn(self._connection)
 
     async def aclose(self) -> None:
         self._closed = True
+        self._connection.close()
 
 
 class ThreadRunner:
-    """One dedicated thread: half the cost of a hand-over to a pool.
+    """A thread for each of the connections: half the cost of a hand-over to a pool. A busy
+    thread finds its next job without having slept.
 
     A started function is not cancelled: `run` waits for it, so that a commit's answer is
     never lost on the way to its batcher. Cancelled before, it does not run.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, connections: Sequence[sqlite3.Connection]) -> None:
         # Unbounded, but each waiting item is a task that waits: callers bound those.
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[sqlite3.Connection], None] | None] = (
+            queue.SimpleQueue()
+        )
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(one,), name=f"{name}-{number}", daemon=True)
+            for number, one in enumerate(connections)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def _work(self) -> None:
+    def _work(self, connection: sqlite3.Connection) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            job(connection)
+        connection.close()
 
-    async def run(self, fn: Callable[[], T]) -> T:
+    async def run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
             raise Unavailable("the store is closed")
         token = trio.lowlevel.current_trio_token()
@@ -66,10 +79,10 @@ class ThreadRunner:
 
         begun = threading.Lock()  # taken once: by the thread to run, or by the caller to withdraw
 
-        def job() -> None:
+        def job(connection: sqlite3.Connection) -> None:
             if not begun.acquire(blocking=False):
                 return
-            result = outcome.capture(fn)
+            result = outcome.capture(fn, connection)
             try:
                 token.run_sync_soon(trio.lowlevel.reschedule, task, result)
             except trio.RunFinishedError:  # pragma: no cover - the loop died under us
@@ -87,6 +100,8 @@ class ThreadRunner:
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            self._jobs.put(None)
+            for _ in self._threads:
+                self._jobs.put(None)
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._thread.join)
+                for thread in self._threads:
+                    await trio.to_thread.run_sync(thread.join)

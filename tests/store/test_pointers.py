@@ -98,7 +98,7 @@ async def test_who_has_left_moves_nothing(world: Social) -> None:
 
 
 async def test_only_who_shares_a_room_is_told_when_one_was_here(world: Social) -> None:
-    assert await world.store.read(direct_peers, ANN) == []
+    assert await world.store.read(direct_peers, [ANN]) == {}
     room_id = await world.group(ANN, BEN)
     await world.do(OpenDirect(user_id=ANN, peer_id=CAT))
     await world.store.write(store_last_seen, [(BEN, 10), (CAT, 20), (DAN, 30)])
@@ -110,8 +110,7 @@ async def test_only_who_shares_a_room_is_told_when_one_was_here(world: Social) -
     assert await world.store.read(last_seen_of_peers, ANN, ()) == {}
     assert await world.store.read(last_seen_of_peers, CAT, everyone) == {ANN: 0, CAT: 21}
     assert await world.store.read(last_seen_of_peers, DAN, everyone) == {}
-    assert await world.store.read(direct_peers, ANN) == [CAT]
-    assert await world.store.read(direct_peers, BEN) == []
+    assert await world.store.read(direct_peers, [ANN, BEN]) == {ANN: [CAT]}
     await world.do(RemoveMember(user_id=BEN, room_id=room_id, target_id=BEN))
     assert await world.store.read(last_seen_of_peers, ANN, (BEN,)) == {}
     assert await world.store.read(last_seen_of_peers, BEN, (ANN,)) == {}

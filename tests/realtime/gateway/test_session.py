@@ -158,7 +158,7 @@ async def test_a_store_that_is_away_during_a_catch_up_ends_it_resumably(
         read = hands.core.store.read
 
         async def fail(query: Any, *arguments: Any) -> Any:
-            if query.__name__ == "missed":
+            if query.__name__ == "missed_and_newest":
                 raise Unavailable("for a moment")
             return await read(query, *arguments)
 

@@ -268,7 +268,8 @@ async def test_changes_that_wait_are_bounded_and_those_that_do_are_told(
         kit.go(ann)
         for stranger in range(1000, 1200):
             kit.keeper.changed(stranger)
-        assert len(kit.keeper._due) == 50
+        assert len(kit.keeper._soon) + len(kit.keeper._later) == 50
         await trio.sleep(GRACE + 1)
         assert kit.news() == [GONE]
-        assert not kit.keeper._due
+        assert not kit.keeper._soon
+        assert not kit.keeper._later

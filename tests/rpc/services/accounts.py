@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from rpc.lastuse import LastUses
 from rpc.proto import auth_pb2, stubs
 from rpc.services.auth import Auth
 from rpc.services.users import Users
@@ -143,7 +144,10 @@ class House:
     async def opens(self, token: str) -> SessionRecord:
         """What a hello with this token finds. Raises `CallError(UNAUTHENTICATED)`."""
         world = self.kit.world
-        return await authenticate_token(world.store, _At(world.now_ms), token)
+        uses = LastUses(world.store)
+        session = await authenticate_token(world.store, _At(world.now_ms), uses, token)
+        await uses.store()
+        return session
 
 
 class _At:
