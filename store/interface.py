@@ -13,9 +13,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Store(Protocol):
-    """A relational backend. Safe to use from any task; every method raises `StoreError`
-    for what is not the caller's fault.
+class Queries(Protocol):
+    """What most of the program needs of a store. Safe to use from any task; every method raises
+    `StoreError` for what is not the caller's fault.
 
     Cancelled before its turn has come, a call leaves nothing; once it is under way it is
     finished, and its outcome is told.
@@ -28,8 +28,12 @@ class Store(Protocol):
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query` in a transaction outside the log: sign-in codes, leases, offsets,
         projections that clients do not receive. Durable when it returns; undone when the
-        query raises."""
+        query raises. Another process may run it, if it is a `store.procedures.procedure`."""
         ...
+
+
+class Store(Queries, Protocol):
+    """A relational backend."""
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         """Applies a batch in one transaction, with its log entries. Durable when it returns.

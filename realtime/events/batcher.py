@@ -34,16 +34,21 @@ class State(Enum):
     MADE = auto()
     REFUSED = auto()
     WITHDRAWN = auto()
+    LOST = auto()  # by who was to commit it in another process: nobody knows
 
 
 class PendingChange(Generic[R]):
     """A change on its way (see `rpc.context.Pending` for what it promises)."""
 
-    __slots__ = ("_error", "_result", "_waiter", "change", "state")
+    __slots__ = ("_error", "_result", "_told", "_waiter", "change", "state")
 
-    def __init__(self, change: Change[R]) -> None:
+    def __init__(
+        self, change: Change[R], told: Callable[[PendingChange[R]], None] | None = None
+    ) -> None:
+        """`told` is called once when it is settled, for who does not wait in a task."""
         self.change = change
         self.state = State.WAITING
+        self._told = told
         self._result: Any = None
         self._error: Exception | None = None
         self._waiter: trio.lowlevel.Task | None = None
@@ -52,7 +57,7 @@ class PendingChange(Generic[R]):
     def committed(self) -> frames_pb2.Committed:
         if self.state is State.MADE:
             return frames_pb2.COMMITTED_YES
-        if self.state is State.COMMITTING:
+        if self.state in (State.COMMITTING, State.LOST):
             return frames_pb2.COMMITTED_UNKNOWN
         return frames_pb2.COMMITTED_NO
 
@@ -62,25 +67,42 @@ class PendingChange(Generic[R]):
                 raise RuntimeError("a change is awaited by one task")
             self._waiter = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return self.outcome()
+
+    def outcome(self) -> R:
+        """What `wait` returns or raises, once it is settled."""
         if self._error is not None:
             raise self._error
         result: R = self._result
         return result
 
-    def _abort(self, _: Any) -> trio.lowlevel.Abort:
-        self._waiter = None
+    def withdraw(self) -> None:
+        """It is not committed any more, if it still waits for its batch."""
         if self.state is State.WAITING:
             self.state = State.WITHDRAWN
+
+    def _abort(self, _: Any) -> trio.lowlevel.Abort:
+        self._waiter = None
+        self.withdraw()
         return trio.lowlevel.Abort.SUCCEEDED
 
     def settle(self, outcome: Any) -> None:
         if isinstance(outcome, Exception):
-            self.state, self._error = State.REFUSED, outcome
+            self._settle(State.REFUSED, None, outcome)
         else:
-            self.state, self._result = State.MADE, outcome
+            self._settle(State.MADE, outcome, None)
+
+    def lose(self, error: Exception) -> None:
+        """Nobody will tell what has become of it."""
+        self._settle(State.LOST, None, error)
+
+    def _settle(self, state: State, result: Any, error: Exception | None) -> None:
+        self.state, self._result, self._error = state, result, error
         if self._waiter is not None:
             trio.lowlevel.reschedule(self._waiter)
             self._waiter = None
+        if self._told is not None:
+            self._told(self)
 
 
 class Batcher:
@@ -110,12 +132,16 @@ class Batcher:
         self.batches = 0
         self.changes = 0
 
-    def submit(self, change: Change[R]) -> PendingChange[R]:
+    def submit(
+        self, change: Change[R], told: Callable[[PendingChange[R]], None] | None = None
+    ) -> PendingChange[R]:
+        """Queues a change. `told` is called once when it is settled, instead of a task that
+        waits for it; not for one that was withdrawn."""
         if self._closing:
             raise Unavailable("the server is stopping")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many changes wait")
-        pending = PendingChange(change)
+        pending = PendingChange(change, told)
         self._queue.append(pending)
         self._wake.set()
         return pending

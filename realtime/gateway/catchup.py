@@ -10,7 +10,8 @@ from realtime.push.render import Renderer
 from rpc.proto.frames_pb2 import CaughtUp, Checkpoint, Resync, ServerFrame
 from rpc.views import Views
 from rpc.wire import encode_server
-from store.interface import Store
+from store.interface import Queries
+from store.log import read_head
 from store.queries.resume import Missed, Shown, missed_and_newest, newest_home_post
 
 
@@ -20,7 +21,7 @@ class CatchUp:
 
     def __init__(
         self,
-        store: Store,
+        store: Queries,
         delivery: Delivery,
         views: Views,
         renderer: Renderer,
@@ -31,6 +32,18 @@ class CatchUp:
         self._views = views
         self._renderer = renderer
         self._limits = limits
+
+    async def meet(self, data: bytes) -> None:
+        """Returns when the delivery has come to this cursor, if the log has: another process
+        may have been the quicker one, and the client had it from there."""
+        here = self._delivery
+        try:
+            cursor = decode_cursor(data) if data else None
+        except BadCursor:
+            return
+        if cursor and cursor.epoch == here.epoch and cursor.position > here.position:
+            head = await self._store.read(read_head)
+            await here.wait_for(min(cursor.position, head.position))
 
     def start(self, data: bytes) -> Cursor | Resync:
         """Where a client with this cursor goes on, or why it must start afresh."""

@@ -21,7 +21,7 @@ from store.records import SessionRecord
 
 if TYPE_CHECKING:
     from realtime.gateway.session import Session
-    from realtime.rooms.presence import PresenceKeeper
+    from realtime.rooms.presence import Comings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Node:
     hub: Hub
     delivery: Delivery
     catch_up: CatchUp
-    presence: PresenceKeeper
+    presence: Comings
     signals: LiveSignals
     authenticate: Callable[[str], Awaitable[SessionRecord]]
     living: Callable[[int], Awaitable[SessionRecord]]

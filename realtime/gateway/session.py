@@ -370,6 +370,7 @@ class Session:
             known = await self._node.authenticate(token)
             self.user_id, self.session_id = known.user_id, known.id
             await self._attach()
+            await self._node.catch_up.meet(cursor)
         except CallError as error:
             self.close(Close.UNAUTHENTICATED, error.message)
         except StoreError as error:

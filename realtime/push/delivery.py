@@ -16,7 +16,7 @@ from rpc.proto.frames_pb2 import Checkpoint, RoomGone, RoomJoined, ServerFrame
 from rpc.views import Views
 from rpc.wire import encode_server
 from store.errors import StoreError
-from store.interface import Store
+from store.interface import Queries
 from store.log import Entry, Head, Kind, StreamKind, read_entries
 from store.queries import chat
 from store.queries.hydrate import hydrate
@@ -50,7 +50,7 @@ class Delivery:
     """
 
     def __init__(
-        self, store: Store, hub: Hub, views: Views, renderer: Renderer, head: Head
+        self, store: Queries, hub: Hub, views: Views, renderer: Renderer, head: Head
     ) -> None:
         self._store = store
         self._hub = hub

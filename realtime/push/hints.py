@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import structlog
 import trio
 
-from realtime.rooms.hub import Hub
 from realtime.rooms.signals import LiveSignals
 from rpc.proto.frames_pb2 import HomeChanged, PostCounts, Signal
 from store.errors import StoreError
-from store.interface import Store
+from store.interface import Queries
 from store.projections.base import CountsHint, HomeHint
 from store.transaction import Transaction
 
@@ -26,9 +25,8 @@ class HintTeller:
     """Tells followers of new posts and watchers of new counts. A hint that comes before an
     earlier one with the same subject was told replaces it."""
 
-    def __init__(self, store: Store, hub: Hub, signals: LiveSignals) -> None:
+    def __init__(self, store: Queries, signals: LiveSignals) -> None:
         self._store = store
-        self._hub = hub
         self._signals = signals
         self._waiting: OrderedDict[tuple[str, int], HomeHint | CountsHint] = OrderedDict()
         self._wake = trio.Event()
@@ -67,8 +65,7 @@ class HintTeller:
         after = 0
         while True:
             followers = await self._store.read(_followers, hint.author_id, after, CHUNK)
-            for place in self._hub.present(followers):
-                self._signals.to_user(place.id, signal)
+            self._signals.to_users(followers, signal)
             if len(followers) < CHUNK:
                 return
             after = followers[-1]

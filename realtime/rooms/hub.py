@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from store.interface import Store
+from store.interface import Queries
 from store.queries.resume import memberships
 from store.transaction import Query, Transaction
 
@@ -61,7 +61,7 @@ class UserPlace:
 class Hub:
     """The sessions of one node, by user and by room."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Queries) -> None:
         self._store = store
         self._users: dict[int, UserPlace] = {}
         self._rooms: dict[int, dict[int, UserPlace]] = {}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Protocol
 
 import structlog
 import trio
 
-from realtime.rooms.hub import Hub
-from realtime.rooms.signals import LiveSignals
 from rpc.context import Clock
 from rpc.proto import frames_pb2
 from store.errors import StoreError
-from store.interface import Store
+from store.interface import Queries
 from store.queries.presence import direct_peers, store_last_seen
 
 log = structlog.get_logger("presence")
@@ -25,6 +25,32 @@ QUEUE = 100_000
 CHUNK = 200  # users whose peers are looked up at once
 
 
+class Comings(Protocol):
+    """Who is told when sessions come and go."""
+
+    def changed(self, user_id: int) -> None:
+        """A session of the user has come, gone, or changed between fore- and background."""
+        ...
+
+
+class Whereabouts(Protocol):
+    """Who knows who is here."""
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user has the client open in the foreground."""
+        ...
+
+
+class UserSignals(Protocol):
+    """Who reaches the live sessions of users."""
+
+    def to_users(self, user_ids: Iterable[int], signal: frames_pb2.Signal) -> None: ...
+
+
+def _nobody_asks(user_id: int, online: bool) -> None:
+    pass
+
+
 class PresenceKeeper:
     """Turns sessions that come and go into presence signals and a stored last-seen time.
 
@@ -32,9 +58,18 @@ class PresenceKeeper:
     client asks `GetPresence` for what it may have missed.
     """
 
-    def __init__(self, store: Store, hub: Hub, signals: LiveSignals, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Queries,
+        hub: Whereabouts,
+        signals: UserSignals,
+        clock: Clock,
+        on_told: Callable[[int, bool], None] = _nobody_asks,
+    ) -> None:
+        """`on_told` is called with each user whose peers are told."""
         self._store = store
         self._hub = hub
+        self._on_told = on_told
         self._signals = signals
         self._clock = clock
         self._told: dict[int, bool] = {}  # user -> what his peers were last told
@@ -53,6 +88,18 @@ class PresenceKeeper:
         elif user_id not in self._soon:
             self._later.setdefault(user_id, trio.current_time() + GRACE)
         self._wake.set()
+
+    def adopt(self, user_ids: Iterable[int]) -> None:
+        """Takes over from an earlier keeper: these were online by what it told. Those who do
+        not show themselves within the grace time have left."""
+        for user_id in user_ids:
+            if not self._told.get(user_id, False):
+                self._told[user_id] = True
+                self.changed(user_id)
+
+    def online(self) -> list[int]:
+        """Those who are online by what was told."""
+        return list(self._told)
 
     async def run(self) -> None:
         while True:
@@ -106,8 +153,8 @@ class PresenceKeeper:
                     user_id=user_id, online=online, last_seen_ms=0 if online else now_ms
                 )
             )
-            for place in self._hub.present(peers.get(user_id, ())):
-                self._signals.to_user(place.id, signal)
+            self._on_told(user_id, online)
+            self._signals.to_users(peers.get(user_id, ()), signal)
 
     async def _store_seen(self) -> None:
         seen, self._seen = self._seen, {}

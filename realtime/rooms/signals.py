@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import trio
 
 from realtime.rooms.hub import Hub
@@ -9,6 +11,9 @@ from rpc.proto.frames_pb2 import ServerFrame, Signal
 from rpc.wire import encode_server
 
 JOINED = 16 * 1024  # bytes of broadcasts to a room that are joined at most
+
+
+Key = tuple[object, ...]
 
 
 class LiveSignals:
@@ -24,7 +29,12 @@ class LiveSignals:
         self._task: trio.lowlevel.Task | None = None
 
     def to_room(self, room_id: int, signal: Signal, *, except_user: int = 0) -> None:
-        key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
+        self.pass_to_room(
+            room_id, key_of(signal), encode_server(ServerFrame(signal=signal)), except_user
+        )
+
+    def pass_to_room(self, room_id: int, key: Key, data: bytes, except_user: int = 0) -> None:
+        """As `to_room`, for one that is encoded already."""
         if not key and not except_user:
             self._broadcast(room_id, data)
             return
@@ -74,9 +84,16 @@ class LiveSignals:
             await trio.lowlevel.checkpoint()
 
     def to_user(self, user_id: int, signal: Signal) -> None:
-        key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
-        for session in self._hub.sessions_of(user_id):
-            session.signal(key, data)
+        self.to_users((user_id,), signal)
+
+    def to_users(self, user_ids: Iterable[int], signal: Signal) -> None:
+        self.pass_to_users(user_ids, key_of(signal), encode_server(ServerFrame(signal=signal)))
+
+    def pass_to_users(self, user_ids: Iterable[int], key: Key, data: bytes) -> None:
+        """As `to_users`, for one that is encoded already."""
+        for place in self._hub.present(user_ids):
+            for session in tuple(place.sessions):
+                session.signal(key, data)
 
     def to_watchers(self, post_id: int, author_id: int, signal: Signal) -> None:
         """To those who have the post open, and to its author."""
@@ -91,7 +108,7 @@ class LiveSignals:
         return self._hub.is_online(user_id)
 
 
-def key_of(signal: Signal) -> tuple[object, ...]:
+def key_of(signal: Signal) -> Key:
     """Signals with the same key replace each other; those with an empty one never do."""
     kind = signal.WhichOneof("body")
     if kind == "broadcast":

@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from store.changes.base import Op
 from store.errors import TooMany
+from store.procedures import procedure
 from store.queries.ops import is_repeat
 from store.transaction import Transaction
 
@@ -29,6 +30,7 @@ class Verdict(Enum):
     GONE = auto()  # used, expired, guessed at too often, or never sent
 
 
+@procedure
 async def issue(tx: Transaction, address: str, code_hash: bytes, now_ms: int) -> None:
     """Makes this the code of the address, in place of any before it. Raises `TooMany` when
     the last one is too recent, or the address has had its share."""
@@ -69,6 +71,7 @@ async def issue(tx: Transaction, address: str, code_hash: bytes, now_ms: int) ->
     )
 
 
+@procedure
 async def withdraw(tx: Transaction, address: str, code_hash: bytes) -> None:
     """Undoes the issue of a code that could not be sent: it counts for nothing, and the next
     may come at once. The code before it has ended all the same."""
@@ -79,6 +82,7 @@ async def withdraw(tx: Transaction, address: str, code_hash: bytes) -> None:
     )
 
 
+@procedure
 async def judge(
     tx: Transaction, op: Op, address: str, code_hash: bytes, now_ms: int
 ) -> tuple[Verdict, int]:

@@ -7,12 +7,14 @@ owner's comings and goings give nobody else further guesses.
 from __future__ import annotations
 
 from store.errors import TooMany
+from store.procedures import procedure
 from store.transaction import Transaction
 
 WINDOW_MS = 3600 * 1000  # begins with the first guess
 MAX_IN_WINDOW = 10
 
 
+@procedure
 async def take(tx: Transaction, key: bytes, now_ms: int) -> None:
     """Counts a guess before it is judged, so that guesses made at once are counted too. Raises
     `TooMany` when the window has had its share."""
@@ -39,6 +41,7 @@ async def take(tx: Transaction, key: bytes, now_ms: int) -> None:
     )
 
 
+@procedure
 async def give_back(tx: Transaction, key: bytes) -> None:
     """Takes back a guess that turned out right."""
     await tx.run(

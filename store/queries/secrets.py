@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from store.procedures import procedure
 from store.transaction import Transaction
 
 
+@procedure
 async def load_or_create_secret(tx: Transaction, name: str, size: int) -> bytes:
     """The secret of this name; made of `size` random bytes (at most 64) the first time.
 

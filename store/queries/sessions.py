@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from store.log import Entry
+from store.procedures import procedure
 from store.records import SessionRecord
 from store.transaction import Row, Transaction
 
@@ -55,6 +56,7 @@ async def has_replaced(tx: Transaction, token_hash: bytes) -> bool:
     return bool(found)
 
 
+@procedure
 async def end_old_tokens(tx: Transaction, token_hash: bytes) -> None:
     """Ends the older tokens of the session whose newest token this still is."""
     found = await tx.rows("SELECT id FROM sessions WHERE token_hash = ?", (token_hash,))
@@ -81,6 +83,7 @@ async def list_sessions(tx: Transaction, user_id: int, now_ms: int) -> list[Sess
     return [_session_of(row) for row in found]
 
 
+@procedure
 async def touch(tx: Transaction, uses: Sequence[tuple[int, int]]) -> None:
     """Keeps when sessions were used: pairs of a session and Unix milliseconds. Not through the
     log; callers see to it that a session comes here at most once in `TOUCH_EVERY_MS`."""

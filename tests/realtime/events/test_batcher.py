@@ -246,3 +246,34 @@ async def test_a_cancelled_batcher_finishes_its_commit_and_refuses_what_waits(
         with pytest.raises(Unavailable):
             kit.batcher.submit(Note(subject=3))
         assert await subjects(kit.store) == [0]
+
+
+async def test_who_does_not_wait_is_told_of_the_outcome(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    told: list[PendingChange[int]] = []
+    async with batching() as kit:
+        await kit.occupy()
+        made = kit.batcher.submit(Note(subject=1), told.append)
+        withdrawn = kit.batcher.submit(Note(subject=2), told.append)
+        refused = kit.batcher.submit(Note(subject=3, refuse=True), told.append)
+        withdrawn.withdraw()
+        assert told == []
+        await kit.settle()
+        assert told == [made, refused]
+        assert made.outcome() == 2
+        with pytest.raises(Conflict):
+            refused.outcome()
+        assert withdrawn.committed == Committed.COMMITTED_NO
+        made.withdraw()  # too late
+        assert made.committed == Committed.COMMITTED_YES
+
+
+async def test_a_lost_change_is_neither_made_nor_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    lost = PendingChange(Note(subject=1))
+    lost.lose(Unavailable("gone"))
+    with pytest.raises(Unavailable):
+        await lost.wait()
+    assert lost.committed == Committed.COMMITTED_UNKNOWN

@@ -130,6 +130,27 @@ async def test_a_cursor_that_cannot_be_resumed_is_answered_with_the_reason(
         assert hands.sample("sunwire_resyncs_total") == len(reasons)
 
 
+async def test_a_cursor_of_a_quicker_process_is_met_and_resumed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Another process has delivered what this one has not come to yet."""
+    async with by_hand() as hands:
+        ann = await hands.user()
+        core = hands.core
+        note = Note(user_id=ann.user_id, subject=ann.user_id)
+        batches = [await core.store.commit([note], 0) for _ in range(3)]
+        ahead = Cursor(core.delivery.epoch, batches[1].head.position)
+        hand = hands.open()
+        hand.say(hello_frame(ann.token, cursor=encode_cursor(ahead)))
+        await trio.testing.wait_all_tasks_blocked()
+        for batch in batches:
+            core.delivery.offer(batch.entries)
+        await hand.next("caught_up")
+        assert hands.sample("sunwire_resyncs_total") == 0
+        updates = [frame.update for frame in hand.frames if frame.WhichOneof("frame") == "update"]
+        assert [update.position for update in updates] == [batches[2].head.position]
+
+
 async def test_a_store_that_is_away_at_the_hello_is_no_reason_to_stay_away(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ async def telling(people: range = range(1, 5)) -> AsyncIterator[Telling]:
     await town.do(
         *[SetFollow(follower_id=one, followee_id=ANN, following=True) for one in (BEN, CAT)]
     )
-    teller = HintTeller(town.store, town.hub, LiveSignals(town.hub))
+    teller = HintTeller(town.store, LiveSignals(town.hub))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(teller.run)
         try:

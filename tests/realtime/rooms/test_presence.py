@@ -273,3 +273,35 @@ async def test_changes_that_wait_are_bounded_and_those_that_do_are_told(
         assert kit.news() == [GONE]
         assert not kit.keeper._soon
         assert not kit.keeper._later
+
+
+async def test_a_keeper_that_takes_over_tells_nothing_twice(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Another one has told that Ann and Ben are online: Ben is still here, Ann is not."""
+    told: list[tuple[int, bool]] = []
+    async with watching() as kit:
+        later = PresenceKeeper(
+            kit.town.store,
+            kit.town.hub,
+            LiveSignals(kit.town.hub),
+            kit.clock,
+            lambda user_id, online: told.append((user_id, online)),
+        )
+        later.adopt([ANN, BEN])
+        later.adopt([ANN])
+        assert sorted(later.online()) == [ANN, BEN]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(later.run)
+            later.changed(BEN)
+            await trio.sleep(GRACE - 0.01)
+            assert (kit.news(), told) == ([], [])
+            await trio.sleep(0.02)
+            assert kit.news() == [GONE]
+            assert told == [(ANN, False)]
+            assert later.online() == [BEN]
+            await kit.come(ANN)
+            later.changed(ANN)
+            await trio.sleep(60)
+            assert told == [(ANN, False), (ANN, True)]
+            nursery.cancel_scope.cancel()
