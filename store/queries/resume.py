@@ -34,11 +34,12 @@ class Missed(msgspec.Struct):
 
 MESSAGE_KINDS = frozenset({Kind.MESSAGE_SENT, Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
 
-# Only streams that moved since are looked at; a room counts within the viewer's stays.
+# Only streams that moved since are looked at; a room counts within the viewer's stays. SQLite
+# keeps to the order of a CROSS JOIN: left to itself it reads all that was ever said in any room.
 _MISSED = (
     f"SELECT {', '.join('l.' + name.strip() for name in ENTRY_COLUMNS.split(','))} "
-    "FROM stays s JOIN streams t ON t.kind = 'r' AND t.id = s.room_id AND t.position > ? "
-    "JOIN log l ON l.stream_kind = 'r' AND l.stream_id = s.room_id "
+    "FROM stays s CROSS JOIN streams t ON t.kind = 'r' AND t.id = s.room_id AND t.position > ? "
+    "CROSS JOIN log l ON l.stream_kind = 'r' AND l.stream_id = s.room_id "
     "WHERE s.user_id = ? AND (s.left_position = 0 OR s.left_position > ?) "
     "AND l.position > ? AND l.position <= ? AND l.position >= s.joined_position "
     "AND (s.left_position = 0 OR l.position <= s.left_position) "
