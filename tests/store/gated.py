@@ -22,6 +22,9 @@ Call = Literal["read", "seen", "write", "written", "commit", "committed"]
 before its answer."""
 
 
+PATIENCE = 10  # seconds for what a test says will happen
+
+
 class GatedStore:
     """A `Store`. `hold` stops calls of a kind until `release`; `fail` makes the next ones
     raise."""
@@ -31,6 +34,7 @@ class GatedStore:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.batches: list[list[Change[Any]]] = []  # of every commit, failed ones too
         self._gates: dict[str, trio.Event] = {}
+        self._only: dict[str, str] = {}  # call -> the one query that is held
         self._waiting = trio.lowlevel.ParkingLot()
         self._held: dict[str, int] = defaultdict(int)
         self._failures: dict[str, deque[Exception]] = defaultdict(deque)
@@ -38,6 +42,12 @@ class GatedStore:
 
     def hold(self, call: Call) -> None:
         self._gates[call] = trio.Event()
+        self._only.pop(call, None)
+
+    def hold_when(self, query: Callable[..., Any], call: Call) -> None:
+        """As `hold`, for calls with this query alone."""
+        self.hold(call)
+        self._only[call] = query.__name__
 
     def release(self, call: Call) -> None:
         """Lets the held calls of the kind go on, and the next ones through."""
@@ -56,8 +66,9 @@ class GatedStore:
 
     async def wait_held(self, call: Call, count: int = 1) -> None:
         """Returns when so many calls of the kind are held."""
-        while self._held[call] < count:
-            await self._waiting.park()
+        with trio.fail_after(PATIENCE):
+            while self._held[call] < count:
+                await self._waiting.park()
 
     def fail(self, call: Call, *errors: Exception) -> None:
         self._failures[call].extend(errors)
@@ -76,7 +87,7 @@ class GatedStore:
 
     async def _pass(self, call: Call, query: str = "") -> None:
         gate = self._gates.get(call)
-        if gate is not None:
+        if gate is not None and self._only.get(call, query) == query:
             self._held[call] += 1
             self._waiting.unpark_all()
             try:

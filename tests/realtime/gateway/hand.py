@@ -16,6 +16,7 @@ from rpc.errors import ProtocolError
 from rpc.proto.frames_pb2 import Call, Cancel, ClientFrame, Hello, Ping, ServerFrame
 from rpc.transport import TransportClosed
 from rpc.wire import decode_server, encode_client
+from store.interface import Store
 from tests.rpc.probe import Ask, Behaviour, Probe, Told
 
 
@@ -185,10 +186,12 @@ class Hands:
 
 
 @asynccontextmanager
-async def by_hand(limits: CoreLimits | None = None) -> AsyncIterator[Hands]:
+async def by_hand(
+    limits: CoreLimits | None = None, store: Store | None = None
+) -> AsyncIterator[Hands]:
     probe = Probe()
     async with (
-        open_test_server(limits=limits, services=[probe]) as server,
+        open_test_server(limits=limits, services=[probe], store=store) as server,
         trio.open_nursery() as nursery,
     ):
         hands = Hands(server, probe, nursery)
