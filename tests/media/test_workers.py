@@ -84,7 +84,8 @@ async def test_a_pool_survives_whatever_a_job_does(tmp_path: Path) -> None:
     jpeg, bomb = samples.jpeg(), samples.bomb()
     figures = metrics()
     limits = WorkerLimits(cpu_seconds=0.5)
-    async with open_workers(figures, workers=1, job_seconds=2.0, limits=limits) as workers:
+    # A busy machine may give a job little of its processor: only its own time ends `burn`.
+    async with open_workers(figures, workers=1, job_seconds=60.0, limits=limits) as workers:
 
         async def works() -> int:
             async with workers.slot() as slot:
@@ -117,13 +118,13 @@ async def test_a_pool_survives_whatever_a_job_does(tmp_path: Path) -> None:
         assert not (tmp_path / "file").read_bytes()
         await works()
 
-        for deadly, event in ((die, "died"), (burn, "died"), (fall_asleep, "killed")):
+        for deadly in (die, burn):
             with structlog.testing.capture_logs() as logs, pytest.raises(WorkerDied):
                 async with workers.slot() as slot:
                     await slot.run("job", deadly)
-            assert [entry["event"] for entry in logs] == [f"image worker {event}"]
+            assert [entry["event"] for entry in logs] == ["image worker died"]
             assert await works() != first
-        assert figures.worker_deaths._value.get() == 3
+        assert figures.worker_deaths._value.get() == 2
 
         # Killed while it is idle: the next job does not notice.
         await kill(await works())
@@ -136,6 +137,17 @@ async def test_a_pool_survives_whatever_a_job_does(tmp_path: Path) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(last, 0)  # the process of a cancelled job is gone
         await works()
+
+
+async def test_a_job_that_takes_too_long_is_killed() -> None:
+    figures = metrics()
+    async with open_workers(figures, workers=1, job_seconds=2.0) as workers, workers.slot() as slot:
+        with structlog.testing.capture_logs() as logs, pytest.raises(WorkerDied):
+            await slot.run("job", fall_asleep)
+        assert [entry["event"] for entry in logs] == ["image worker killed"]
+        assert figures.worker_deaths._value.get() == 1
+        found = await slot.inspect(samples.jpeg(), ImageType.JPEG)
+        assert found[:2] == (400, 300)
 
 
 async def test_a_process_is_replaced_after_its_jobs() -> None:

@@ -13,7 +13,7 @@ from tests.media import samples
 from tests.media.sockets import get, put, read_all
 from tests.real.process import ServerProcess
 
-SOON = 1.5  # seconds within which a witness is answered, on a busy machine
+SOON = 3.0  # seconds within which a witness is answered, on a busy machine
 POST, CHAT = 1, 3  # purposes of a media object
 
 
