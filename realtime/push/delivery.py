@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import structlog
@@ -29,6 +29,8 @@ log = structlog.get_logger("delivery")
 BACKLOG = 256  # batches kept in memory; what is over is read from the table
 GAP = 1000  # entries read at once
 RETRY = 0.2  # seconds after which a store that was away, or behind, is asked again
+LONGEST_RUN = 64  # entries of a room that are pushed as one
+SAME_FOR_ALL = frozenset({Kind.MESSAGE_SENT, Kind.RECEIPT, Kind.ROOM_CHANGED})
 OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
 
 
@@ -150,9 +152,12 @@ class Delivery:
         ]
         if arrivals or old or any(self._needs_record(entry) for entry in entries):
             loaded = await self._store.read(_load, entries, arrivals, strangers, old)
-        for entry in entries:
-            self._fan_out(entry, loaded)
-            self.position = entry.position
+        for run in _runs(entries):
+            if len(run) == 1:
+                self._fan_out(run[0], loaded)
+            else:
+                self._fan_out_joined(run)
+            self.position = run[-1].position
         moved, self._moved = self._moved, trio.Event()
         moved.set()
 
@@ -213,6 +218,16 @@ class Delivery:
         if entry.kind is Kind.MEMBER_LEFT:
             self._hub.leave(room_id, entry.subject_id, entry.position)
 
+    def _fan_out_joined(self, run: Sequence[Entry]) -> None:
+        """Entries of one room that are the same for all its members: joined, they cost each of
+        them no more than one."""
+        members = self._hub.members(run[0].stream.id)
+        if members:
+            data = b"".join(map(self._renderer.encode, run))
+            for place in members:
+                for session in place.sessions:
+                    session.push(data, run[0].position)
+
     def _may_see(self, entry: Entry, place: UserPlace, loaded: _Loaded) -> bool:
         if (entry.subject_id, place.id) in loaded.hidden:
             return False
@@ -225,6 +240,24 @@ class Delivery:
 
     def _joined(self, entry: Entry, summary: RoomSummaryRecord | None) -> bytes:
         return joined_frame(self._views, entry, summary) if summary is not None else b""
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """The entries in their order, those in one list that follow each other in one room and are
+    the same for everyone there."""
+    run: list[Entry] = []
+    for entry in entries:
+        if run and (
+            entry.kind not in SAME_FOR_ALL
+            or run[0].kind not in SAME_FOR_ALL
+            or entry.stream != run[0].stream
+            or len(run) == LONGEST_RUN
+        ):
+            yield run
+            run = []
+        run.append(entry)
+    if run:
+        yield run
 
 
 def joined_frame(views: Views, entry: Entry, summary: RoomSummaryRecord) -> bytes:
