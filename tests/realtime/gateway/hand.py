@@ -18,6 +18,7 @@ from rpc.transport import TransportClosed
 from rpc.wire import decode_server, encode_client
 from store.interface import Store
 from tests.rpc.probe import Ask, Behaviour, Probe, Told
+from tests.store.notes import Note
 
 
 class Hand:
@@ -200,6 +201,15 @@ async def by_hand(
         finally:
             hands.unstick_all()
             nursery.cancel_scope.cancel()
+
+
+async def news(hands: Hands, user_id: int, subject: int = 0) -> int:
+    """Commits an entry in the user's stream, and returns when it has been delivered."""
+    position = await hands.core.batcher.submit(
+        Note(user_id=user_id, subject=subject or user_id)
+    ).wait()
+    await hands.core.delivery.wait_for(position)
+    return position
 
 
 def waiting(opened: trio.Event) -> Behaviour:
