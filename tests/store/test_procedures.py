@@ -112,7 +112,7 @@ def written(path: Path) -> Iterator[str]:
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and node.func.attr == "write"
-            and ast.unparse(node.func.value) in ("ctx", "reads")
+            and ast.unparse(node.func.value) in ("ctx", "reads", "self._reads")
         ):
             yield ast.unparse(node.args[0]).rpartition(".")[2]
 
