@@ -9,15 +9,14 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
-from realtime import app as composition
-from realtime import serving
+from realtime import fitting, serving
 from realtime.commands import add_commands
 from realtime.settings import Settings
 
 app = cyclopts.App(
     name="sunwire",
     help="The realtime backend of an Instagram-like network with full chat.",
-    version=composition.VERSION,
+    version=fitting.VERSION,
     config=[cyclopts.config.Env("SUNWIRE_", command=False)],
 )
 

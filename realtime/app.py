@@ -3,82 +3,38 @@ knows everything."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 import trio
 from prometheus_client import CollectorRegistry
 
-from media.app import MediaDeps, open_media
-from media.metrics import MediaMetrics
-from media.presets import LARGEST, PRESET_NAMES
-from media.server import MediaServer
-from media.settings import MediaSettings
 from media.urls import Signer
-from realtime.clock import SystemClock
-from realtime.code_sender import LoggingCodeSender
-from realtime.core import Core, CoreLimits
-from realtime.files import Doors, FileLimit, GuardedListener, raise_file_limit
-from realtime.gateway.limits import GatewayLimits
+from realtime.core import Core
+from realtime.files import Doors, FileLimit, raise_file_limit
+from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
+from realtime.hosting import accepting, media_host
 from realtime.housekeeping import Collector
-from realtime.ops import REQUEST_TIMEOUT, OpsServer
 from realtime.settings import Settings
 from realtime.startup import data_folder, listen, store_starts
-from rpc.context import Clock, CodeSender
-from rpc.dispatch import CallLimits
-from rpc.passwords import Argon2Hasher, PasswordHasher
-from rpc.proto.frames_pb2 import Signal, UploadProgress
-from rpc.rates import Rate
-from rpc.registry import Registry
-from rpc.services.auth import Auth
-from rpc.services.chat import Chat
-from rpc.services.comments import Comments
-from rpc.services.follows import Follows
-from rpc.services.likes import Likes
-from rpc.services.media import Media, TicketSettings
-from rpc.services.notifications import Notifications
-from rpc.services.pages import Pages
-from rpc.services.posts import Posts
-from rpc.services.users import Users
-from rpc.tokens import authenticate_token, living_session
+from rpc.context import CodeSender
 from rpc.views import Views
 from store.blobs import LocalBlobs
 from store.interface import Store
 from store.log import read_head
-from store.projections.counters import CountersProjection
-from store.projections.home import HomeProjection
-from store.projections.notifications import NotificationsProjection
-from store.queries.secrets import load_or_create_secret
 from store.sqlite import SqliteStore
 
 log = structlog.get_logger("app")
 
-VERSION = "sunwire/0.1.0"
-SECRET_BYTES = 32
-
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a node is made of where it may differ: tests put their own in."""
+class Parts(Fittings):
+    """What a node in one process is made of, where it may differ."""
 
     store: Store
-    clock: Clock = field(default_factory=SystemClock)
-    sender: CodeSender = field(default_factory=LoggingCodeSender)
-    hasher: PasswordHasher = field(default_factory=Argon2Hasher)
-    limits: CoreLimits = field(default_factory=CoreLimits)
-    tickets: TicketSettings = field(
-        default_factory=partial(TicketSettings, presets=PRESET_NAMES, largest=LARGEST)
-    )
-    media_base: str = "http://127.0.0.1:7401"
-    services: Sequence[object] = ()
-    """Served beside Sunwire's own, or instead of the one with the same descriptor."""
-    fast: bool = sys.platform == "linux"
-    """Whether sockets are served by the fast transport; other streams never are."""
 
 
 class Built(NamedTuple):
@@ -92,34 +48,12 @@ async def build(parts: Parts) -> Built:
     applied = await store.migrate()
     if applied:
         log.info("migrated", applied=applied)
-    secret = await store.write(load_or_create_secret, "accounts", SECRET_BYTES)
-    media_key = await store.write(load_or_create_secret, "media", SECRET_BYTES)
+    keys = await load_or_make_keys(store)
     head = await store.read(read_head)
-    urls = Signer([media_key], parts.media_base)
-    views = Views(urls)
-    core = Core(store, parts.clock, views, head, parts.limits, CollectorRegistry())
-    core.add_consumers([HomeProjection(), CountersProjection(), NotificationsProjection()])
-    own: list[object] = [
-        Auth(parts.sender, parts.hasher, secret, views),
-        Users(views),
-        Chat(views, core.signals, core.signals),
-        Posts(views),
-        Likes(views),
-        Comments(views),
-        Follows(views),
-        Pages(views),
-        Notifications(views),
-        Media(views, urls, parts.tickets),
-    ]
-    replaced = {getattr(service, "DESCRIPTOR", None) for service in parts.services}
-    services = [s for s in own if s.DESCRIPTOR not in replaced]  # type: ignore[attr-defined]
-    core.serve(
-        Registry([*services, *parts.services]),
-        partial(authenticate_token, store, parts.clock, core.last_uses),
-        partial(living_session, store, parts.clock),
-        VERSION,
-        fast=parts.fast,
-    )
+    urls = Signer([keys.media], parts.media_base)
+    core = Core(store, parts.clock, Views(urls), head, parts.limits, CollectorRegistry())
+    core.add_consumers(projections())
+    fit_out(core, parts, keys, urls)
     return Built(core, urls)
 
 
@@ -149,7 +83,7 @@ async def run(
             store = SqliteStore.open(settings.database, readers=settings.readers)
         try:
             async with _listeners(settings) as sockets:
-                own = (services, sender or LoggingCodeSender())
+                own = (services, sender)
                 await _serve(settings, store, *own, limit, sockets, stop, task_status)
         finally:
             with trio.CancelScope(shield=True):
@@ -161,25 +95,15 @@ async def _serve(
     settings: Settings,
     store: Store,
     services: Sequence[object],
-    sender: CodeSender,
+    sender: CodeSender | None,
     limit: FileLimit,
     sockets: Sockets,
     stop: trio.Event,
     task_status: trio.TaskStatus[Listening],
 ) -> None:
     where = Listening(*(_where(listeners) for listeners in sockets))
-    base = settings.media_url.rstrip("/") or f"http://{where.media[0]}:{where.media[1]}"
-    parts = Parts(
-        store=store,
-        sender=sender,
-        limits=_limits(settings),
-        media_base=base,
-        tickets=TicketSettings(
-            presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
-        ),
-        services=services,
-        fast=Parts.fast if settings.transport == "auto" else settings.transport == "fast",
-    )
+    fittings = fittings_of(settings, services, sender, where.media)
+    parts = Parts(store=store, **vars(fittings))
     with store_starts(settings.data):
         blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)
         core, signer = await build(parts)
@@ -187,10 +111,18 @@ async def _serve(
         doors = Doors(limit, core.metrics, background)
         async with (
             core.running(settings.grace),
-            _media_host(settings, core, signer, blobs, doors.guard(sockets.media)) as media,
-            _accepting(
-                settings, core, doors.guard(sockets.websocket), doors.guard_ops(sockets.ops)
-            ),
+            media_host(
+                settings,
+                doors.guard(sockets.media),
+                reads=store,
+                committer=core.committer,
+                blobs=blobs,
+                signer=signer,
+                clock=core.clock,
+                signals=core.signals,
+                registry=core.metrics,
+            ) as media,
+            accepting(settings, core, doors.guard(sockets.websocket), doors.guard_ops(sockets.ops)),
         ):
             background.start_soon(Collector(store, blobs, parts.clock, core.metrics).run)
             log.info(
@@ -235,108 +167,3 @@ async def _listeners(settings: Settings) -> AsyncIterator[Sockets]:
 def _where(listeners: list[trio.SocketListener]) -> tuple[str, int]:
     host, port = listeners[0].socket.getsockname()[:2]
     return host, port
-
-
-@asynccontextmanager
-async def _media_host(
-    settings: Settings,
-    core: Core,
-    signer: Signer,
-    blobs: LocalBlobs,
-    listeners: Sequence[GuardedListener],
-) -> AsyncIterator[trio.Event]:
-    """Serves media on the listeners until the event that it yields is set, or the context ends;
-    then what is under way has the grace time."""
-    own = MediaSettings(
-        cache_folder=settings.cache,
-        cache_bytes=settings.cache_bytes,
-        workers=settings.image_workers,
-        max_upload_bytes=settings.max_upload,
-        header_seconds=settings.handshake,
-        stall_seconds=settings.stall,
-        send_seconds=settings.stall,
-        grace_seconds=settings.grace,
-    )
-    metrics = MediaMetrics(core.metrics)
-
-    def progress(user_id: int, media_id: str, received: int, total: int) -> None:
-        news = UploadProgress(media_id=media_id, received=received, total=total)
-        core.signals.to_user(user_id, Signal(upload_progress=news))
-
-    deps = MediaDeps(
-        settings=own,
-        reads=core.store,
-        committer=core.batcher,
-        blobs=blobs,
-        signer=signer,
-        clock=core.clock,
-        metrics=metrics,
-        on_progress=progress,
-    )
-    shutdown = trio.Event()
-    async with open_media(deps) as host, trio.open_nursery() as nursery:
-        server = MediaServer(host, own, metrics)
-        await nursery.start(partial(server.serve, listeners, shutdown=shutdown))
-        try:
-            yield shutdown
-        finally:
-            shutdown.set()
-
-
-@asynccontextmanager
-async def _accepting(
-    settings: Settings,
-    core: Core,
-    websocket: Sequence[GuardedListener],
-    ops: Sequence[GuardedListener],
-) -> AsyncIterator[None]:
-    """Accepts connections; on the way out no more, and those there are sent away. The operations
-    port answers until they are gone: that the server drains is its news."""
-
-    async def ready() -> dict[str, str]:
-        return {"gateway": "draining"} if core.gateway.draining else {}
-
-    ops_server = OpsServer(core.metrics, ready, min(settings.handshake, REQUEST_TIMEOUT))
-    async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-        scopes = []
-        for handler, listeners in ((core.gateway.handle, websocket), (ops_server.handle, ops)):
-            scopes.append(trio.CancelScope())
-            await accepting.start(_accept, scopes[-1], handler, listeners, connections)
-        try:
-            yield
-        finally:
-            scopes[0].cancel()
-            with trio.CancelScope(shield=True):
-                await core.gateway.drain(settings.grace)
-            accepting.cancel_scope.cancel()
-            connections.cancel_scope.cancel()
-
-
-async def _accept(
-    scope: trio.CancelScope,
-    handler: Callable[[trio.SocketStream], Awaitable[None]],
-    listeners: Sequence[GuardedListener],
-    connections: trio.Nursery,
-    task_status: trio.TaskStatus[Any],
-) -> None:
-    """Accepts until the scope is cancelled."""
-    with scope:
-        await trio.serve_listeners(
-            handler, list(listeners), handler_nursery=connections, task_status=task_status
-        )
-
-
-def _limits(settings: Settings) -> CoreLimits:
-    return CoreLimits(
-        gateway=GatewayLimits(
-            heartbeat=settings.heartbeat,
-            max_connections=settings.max_connections,
-            handshake_timeout=settings.handshake,
-            hello_timeout=settings.handshake,
-            send_timeout=settings.stall,
-        ),
-        calls=CallLimits(
-            user_rate=Rate(settings.calls_per_second, settings.calls_burst),
-            sensitive_rate=Rate(settings.sensitive_per_minute / 60, 60),
-        ),
-    )

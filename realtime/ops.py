@@ -65,12 +65,16 @@ class OpsServer:
             data += connection.send(h11.Data(data=body)) or b""
         await stream.send_all(data)
 
+    async def metrics(self) -> bytes:
+        """The page for Prometheus."""
+        return generate_latest(self._registry)
+
     async def _answer(self, method: bytes, target: bytes) -> tuple[int, str, bytes]:
         if method not in (b"GET", b"HEAD"):
             return 405, "text/plain", b"GET only\n"
         path = target.split(b"?")[0]
         if path == b"/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+            return 200, CONTENT_TYPE_LATEST, await self.metrics()
         if path == b"/healthz":
             return 200, "text/plain", b"ok\n"
         if path == b"/readyz":

@@ -13,17 +13,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Queries(Protocol):
-    """What most of the program needs of a store. Safe to use from any task; every method raises
-    `StoreError` for what is not the caller's fault.
-
-    Cancelled before its turn has come, a call leaves nothing; once it is under way it is
-    finished, and its outcome is told.
-    """
+class Reads(Protocol):
+    """A store that is only read. Safe to use from any task; raises `StoreError` for what is not
+    the caller's fault."""
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query` over one snapshot that includes every commit acknowledged before."""
         ...
+
+
+class Queries(Reads, Protocol):
+    """What most of the program needs of a store.
+
+    Cancelled before its turn has come, a call leaves nothing; once it is under way it is
+    finished, and its outcome is told.
+    """
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query` in a transaction outside the log: sign-in codes, leases, offsets,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 
-from store.procedures import procedure
 from store.transaction import Transaction
 
 
-@procedure
 async def load_or_create_secret(tx: Transaction, name: str, size: int) -> bytes:
     """The secret of this name; made of `size` random bytes (at most 64) the first time.
 
@@ -18,5 +16,14 @@ async def load_or_create_secret(tx: Transaction, name: str, size: int) -> bytes:
     if not found:
         await tx.run(tx.dialect.insert_new("secrets", ("name", "value")), (name, os.urandom(size)))
         found = await tx.rows("SELECT value FROM secrets WHERE name = ?", (name,))
+    secret: bytes = found[0][0]
+    return secret
+
+
+async def secret_named(tx: Transaction, name: str) -> bytes:
+    """A secret that was made before. Raises `LookupError` for one that was not."""
+    found = await tx.rows("SELECT value FROM secrets WHERE name = ?", (name,))
+    if not found:
+        raise LookupError(f"no secret {name!r}")
     secret: bytes = found[0][0]
     return secret

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from realtime.__main__ import app
-from realtime.app import _limits
+from realtime.fitting import limits_of
 from realtime.settings import Settings
 
 OTHER: dict[str, Any] = {
@@ -143,7 +143,7 @@ def test_the_folders_lie_in_the_data_folder() -> None:
 
 
 def test_what_clients_may_do_follows_the_settings() -> None:
-    limits = _limits(Settings(**OTHER))
+    limits = limits_of(Settings(**OTHER))
     assert (limits.gateway.heartbeat, limits.gateway.max_connections) == (12.5, 17)
     assert (limits.gateway.handshake_timeout, limits.gateway.hello_timeout) == (3.5, 3.5)
     assert limits.gateway.send_timeout == 4.5

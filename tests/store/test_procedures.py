@@ -20,7 +20,6 @@ from store.procedures import (
 )
 from store.queries import codes, guesses, sessions
 from store.queries.codes import Verdict
-from store.queries.secrets import load_or_create_secret
 from store.transaction import Transaction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,8 +81,6 @@ def test_results_arrive_as_they_were() -> None:
     judging = procedure_of(codes.judge)
     assert judging.decode_result(judging.encode_result((Verdict.WRONG, 4))) == (Verdict.WRONG, 4)
     assert procedure_of(guesses.take).decode_result(msgspec.msgpack.encode(None)) is None
-    secret = procedure_of(load_or_create_secret)
-    assert secret.decode_result(secret.encode_result(b"\x00\xff")) == b"\x00\xff"
 
 
 def test_only_what_is_marked_is_known() -> None:

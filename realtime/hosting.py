@@ -1,0 +1,120 @@
+"""What listens: the websocket, the media host, the operations port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import trio
+from prometheus_client import CollectorRegistry
+
+from media.app import MediaDeps, open_media
+from media.metrics import MediaMetrics
+from media.server import MediaServer
+from media.settings import MediaSettings
+from media.urls import Signer
+from realtime.core import Front
+from realtime.files import GuardedListener
+from realtime.ops import REQUEST_TIMEOUT, OpsServer
+from realtime.settings import Settings
+from rpc.context import Clock, Committer, Reads, Signals
+from rpc.proto.frames_pb2 import Signal, UploadProgress
+from store.blobs import BlobStore
+
+
+@asynccontextmanager
+async def media_host(
+    settings: Settings,
+    listeners: Sequence[GuardedListener],
+    *,
+    reads: Reads,
+    committer: Committer,
+    blobs: BlobStore,
+    signer: Signer,
+    clock: Clock,
+    signals: Signals,
+    registry: CollectorRegistry,
+) -> AsyncIterator[trio.Event]:
+    """Serves media on the listeners until the event that it yields is set, or the context ends;
+    then what is under way has the grace time."""
+    own = MediaSettings(
+        cache_folder=settings.cache,
+        cache_bytes=settings.cache_bytes,
+        workers=settings.image_workers,
+        max_upload_bytes=settings.max_upload,
+        header_seconds=settings.handshake,
+        stall_seconds=settings.stall,
+        send_seconds=settings.stall,
+        grace_seconds=settings.grace,
+    )
+    metrics = MediaMetrics(registry)
+
+    def progress(user_id: int, media_id: str, received: int, total: int) -> None:
+        news = UploadProgress(media_id=media_id, received=received, total=total)
+        signals.to_user(user_id, Signal(upload_progress=news))
+
+    deps = MediaDeps(
+        settings=own,
+        reads=reads,
+        committer=committer,
+        blobs=blobs,
+        signer=signer,
+        clock=clock,
+        metrics=metrics,
+        on_progress=progress,
+    )
+    shutdown = trio.Event()
+    async with open_media(deps) as host, trio.open_nursery() as nursery:
+        server = MediaServer(host, own, metrics)
+        await nursery.start(partial(server.serve, listeners, shutdown=shutdown))
+        try:
+            yield shutdown
+        finally:
+            shutdown.set()
+
+
+@asynccontextmanager
+async def accepting(
+    settings: Settings,
+    front: Front,
+    websocket: Sequence[GuardedListener],
+    ops: Sequence[GuardedListener] = (),
+) -> AsyncIterator[None]:
+    """Accepts connections; on the way out no more, and those there are sent away. The operations
+    port answers until they are gone: that the server drains is its news."""
+
+    async def ready() -> dict[str, str]:
+        return {"gateway": "draining"} if front.gateway.draining else {}
+
+    ops_server = OpsServer(front.metrics, ready, min(settings.handshake, REQUEST_TIMEOUT))
+    async with trio.open_nursery() as connections, trio.open_nursery() as accepts:
+        scopes = []
+        for handler, listeners in ((front.gateway.handle, websocket), (ops_server.handle, ops)):
+            if not listeners:
+                continue
+            scopes.append(trio.CancelScope())
+            await accepts.start(_accept, scopes[-1], handler, listeners, connections)
+        try:
+            yield
+        finally:
+            scopes[0].cancel()
+            with trio.CancelScope(shield=True):
+                await front.gateway.drain(settings.grace)
+            accepts.cancel_scope.cancel()
+            connections.cancel_scope.cancel()
+
+
+async def _accept(
+    scope: trio.CancelScope,
+    handler: Callable[[trio.SocketStream], Awaitable[None]],
+    listeners: Sequence[GuardedListener],
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[Any],
+) -> None:
+    """Accepts until the scope is cancelled."""
+    with scope:
+        await trio.serve_listeners(
+            handler, list(listeners), handler_nursery=connections, task_status=task_status
+        )
