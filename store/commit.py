@@ -15,12 +15,20 @@ from store.log import Batch, WriteTransaction, read_head
 from store.transaction import Transaction
 
 OP_LIFETIME_MS = 7 * 24 * 3600 * 1000
+MARK_BYTES = 16
+MARK_LIFETIME_MS = 24 * 3600 * 1000
 
 
-async def commit_batch(tx: Transaction, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
-    """Locks the head, applies every change with its idempotency key, and writes the log."""
+async def commit_batch(
+    tx: Transaction, changes: Sequence[Change[Any]], now_ms: int, mark: bytes = b""
+) -> Batch:
+    """Locks the head, applies every change with its idempotency key, and writes the log.
+
+    `mark` names the batch in its log rows, for a backend whose answer to a commit can be lost
+    (see `was_committed`); without one it gets a mark of its own.
+    """
     head = await read_head(tx, lock=True)
-    write = WriteTransaction(tx, head, now_ms, os.urandom(16))
+    write = WriteTransaction(tx, head, now_ms, mark or os.urandom(MARK_BYTES))
     outcomes: list[Any] = [None] * len(changes)
     replayed = [False] * len(changes)
     known = await _known_ops(tx, changes)
@@ -78,3 +86,28 @@ async def _known_ops(
 async def forget_old_ops(tx: Transaction, now_ms: int) -> int:
     """Drops op_keys older than their lifetime; a client's offline queue expires sooner."""
     return await tx.run("DELETE FROM ops WHERE at_ms < ?", (now_ms - OP_LIFETIME_MS,))
+
+
+async def mark_unlogged(tx: Transaction, mark: bytes, now_ms: int) -> None:
+    """Keeps the mark of a batch that has changed something and left no entry."""
+    await tx.run("INSERT INTO unlogged_batches (mark, at_ms) VALUES (?, ?)", (mark, now_ms))
+
+
+async def was_committed(tx: Transaction, batch: Batch, mark: bytes) -> bool:
+    """Whether a batch whose commit was not answered took place. The head is locked first: while
+    the old transaction is still on its way it has that lock, and this waits for its end."""
+    await read_head(tx, lock=True)
+    if batch.entries:
+        found = await tx.rows(
+            "SELECT batch FROM log WHERE position = ?", (batch.entries[0].position,)
+        )
+    else:
+        found = await tx.rows("SELECT mark FROM unlogged_batches WHERE mark = ?", (mark,))
+    return bool(found) and found[0][0] == mark
+
+
+async def forget_old_marks(tx: Transaction, now_ms: int) -> int:
+    """Drops the marks that nobody asks for any more."""
+    return await tx.run(
+        "DELETE FROM unlogged_batches WHERE at_ms < ?", (now_ms - MARK_LIFETIME_MS,)
+    )

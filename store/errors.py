@@ -10,6 +10,7 @@ DomainError            the caller asked for something that the rules refuse: fin
     TooMany
 StoreError             the store could not do it: not the caller's fault
     Unavailable        passing (locked, disconnected, shutting down): may be tried again
+        OutcomeUnknown only with the same op_keys: it may have been done
     Overloaded         the queue is full: may be tried again
     Incompatible       the database is not one that this version can use: final
     Corrupt            stored bytes do not match their digest
@@ -68,6 +69,10 @@ class StoreError(Exception):
 
 class Unavailable(StoreError):
     """A passing state: locked, disconnected, closing. The same call may go through later."""
+
+
+class OutcomeUnknown(Unavailable):
+    """A commit that was not answered, and nobody could be asked since whether it took place."""
 
 
 class Overloaded(StoreError):

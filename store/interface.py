@@ -26,13 +26,15 @@ class Queries(Reads, Protocol):
     """What most of the program needs of a store.
 
     Cancelled before its turn has come, a call leaves nothing; once it is under way it is
-    finished, and its outcome is told.
+    finished, and its outcome is told. (A read, which leaves nothing either way, may be ended.)
     """
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `query` in a transaction outside the log: sign-in codes, leases, offsets,
         projections that clients do not receive. Durable when it returns; undone when the
-        query raises. Another process may run it, if it is a `store.procedures.procedure`."""
+        query raises. Another process may run it, if it is a `store.procedures.procedure`. A
+        backend whose answers can be lost raises `Unavailable` where the last one was, and then
+        it may have been done."""
         ...
 
 
@@ -43,7 +45,7 @@ class Store(Queries, Protocol):
         """Applies a batch in one transaction, with its log entries. Durable when it returns.
 
         Each change has its own outcome; a `DomainError` of one leaves the others alone. Any
-        other exception means that nothing of the batch was kept.
+        other exception but `OutcomeUnknown` means that nothing of the batch was kept.
         """
         ...
 

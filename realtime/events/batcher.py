@@ -17,7 +17,7 @@ import trio
 from rpc.context import Clock
 from rpc.proto import frames_pb2
 from store.changes.base import Change
-from store.errors import Overloaded, StoreError, Unavailable
+from store.errors import OutcomeUnknown, Overloaded, StoreError, Unavailable
 from store.interface import Store
 from store.log import Batch
 
@@ -34,7 +34,7 @@ class State(Enum):
     MADE = auto()
     REFUSED = auto()
     WITHDRAWN = auto()
-    LOST = auto()  # by who was to commit it in another process: nobody knows
+    LOST = auto()  # by the store, or by who was to commit it in another process: nobody knows
 
 
 class PendingChange(Generic[R]):
@@ -88,7 +88,8 @@ class PendingChange(Generic[R]):
 
     def settle(self, outcome: Any) -> None:
         if isinstance(outcome, Exception):
-            self._settle(State.REFUSED, None, outcome)
+            unknown = isinstance(outcome, OutcomeUnknown)
+            self._settle(State.LOST if unknown else State.REFUSED, None, outcome)
         else:
             self._settle(State.MADE, outcome, None)
 
@@ -212,6 +213,8 @@ class Batcher:
         for delay in RETRIES:
             try:
                 return await self._store.commit(changes, self._clock.now_ms())
+            except OutcomeUnknown:
+                raise  # again might be twice
             except Unavailable as error:
                 log.warning("commit will be tried again", delay=delay, error=str(error))
                 await trio.sleep(delay)

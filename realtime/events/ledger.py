@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
 from rpc.context import Clock
-from store.commit import forget_old_ops
+from store.commit import forget_old_marks, forget_old_ops
 from store.errors import StoreError
 from store.interface import Store
 from store.log import Batch
@@ -99,6 +99,7 @@ class Ledger:
             await trio.sleep(HOUSEKEEPING)
             try:
                 await self._store.write(forget_old_ops, self._clock.now_ms())
+                await self._store.write(forget_old_marks, self._clock.now_ms())
                 await self._store.write(forget_old_codes, self._clock.now_ms())
                 await self._store.write(forget_old_guesses, self._clock.now_ms())
             except StoreError as error:  # there is a next time

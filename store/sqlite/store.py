@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -142,30 +141,11 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 async def _migrate(tx: Transaction) -> list[str]:
-    await tx.run(
-        "CREATE TABLE IF NOT EXISTS migrations "
-        "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ms INTEGER NOT NULL)"
-    )
-    found = await tx.rows("SELECT COALESCE(MAX(number), 0) FROM migrations")
-    present: int = found[0][0]
-    known = migrations.load(WORDS)
-    if present > len(known):
-        raise Incompatible(
-            f"the database was written by a newer version: it is at migration {present}, and "
-            f"this one knows {len(known)}"
-        )
+    await tx.run(migrations.spell(migrations.TABLE, WORDS))
     applied = []
-    for migration in known[present:]:
+    for migration in await migrations.missing(tx, migrations.load(WORDS)):
         for statement in migration.statements:
             await tx.run(statement)
-        await tx.run(
-            "INSERT INTO migrations (number, name, at_ms) VALUES (?, ?, ?)",
-            (migration.number, migration.name, time.time_ns() // 1_000_000),
-        )
-        applied.append(f"{migration.number:04}_{migration.name}")
-    if present == 0:
-        await tx.run(
-            "INSERT INTO log_head (log_partition, position, epoch, floor) "
-            "VALUES (0, 0, abs(random()) % 4294967295 + 1, 0)"
-        )
+        await migrations.record(tx, migration)
+        applied.append(str(migration))
     return applied

@@ -6,14 +6,14 @@ the other), `store` (one of them, for a test of one), or what is built upon thes
 in files of its own.
 
 To add a backend, write a `Backend` and name it in `BACKENDS`; every test then runs on it too.
-Where its server is not installed, `start` says so with `pytest.skip`.
+Where its server is not there, `start` says so with `pytest.skip`, and fails where it must be.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from contextlib import contextmanager as context
 from pathlib import Path
@@ -21,24 +21,19 @@ from typing import NamedTuple
 
 from store.interface import Store
 from store.sqlite import SqliteStore
+from tests.contracts import mysql
+from tests.contracts.places import Database, Databases, connected, migrated
 
 # Tests ask what a commit keeps, not what a disk does: in memory a sync costs nothing.
 _MEMORY = Path("/dev/shm")
 _PLACE = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-
-Database = Callable[[], Awaitable[Store]]
-"""Connects to one database. The schema is not brought up to date, and the caller closes the
-store. Called again it gives another store on the same database, as after a restart."""
-
-NewDatabase = Callable[[], AbstractAsyncContextManager[Database]]
-"""Makes an empty database, and drops it when the context ends."""
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens a store on an empty database, migrated; closed and dropped when the context ends."""
 
 
 class Backend(NamedTuple):
-    start: Callable[[], AbstractContextManager[NewDatabase]]
+    start: Callable[[], AbstractContextManager[Databases]]
     """Entered once for all tests: whatever must run beside them, runs within it."""
 
     lasting: bool
@@ -46,7 +41,7 @@ class Backend(NamedTuple):
 
 
 @context
-def _sqlite() -> Iterator[NewDatabase]:
+def _sqlite() -> Iterator[Databases]:
     with tempfile.TemporaryDirectory(prefix="sunwire-contract-", dir=_PLACE) as folder:
 
         @asynccontextmanager
@@ -58,11 +53,11 @@ def _sqlite() -> Iterator[NewDatabase]:
 
                 yield connect
 
-        yield new
+        yield Databases(new, migrated(new))
 
 
 @context
-def _sqlite_in_memory() -> Iterator[NewDatabase]:
+def _sqlite_in_memory() -> Iterator[Databases]:
     @asynccontextmanager
     async def new() -> AsyncIterator[Database]:
         async def connect() -> Store:
@@ -70,32 +65,22 @@ def _sqlite_in_memory() -> Iterator[NewDatabase]:
 
         yield connect
 
-    yield new
+    yield Databases(new, migrated(new))
 
 
 BACKENDS = {
     "sqlite": Backend(_sqlite, lasting=True),
     "sqlite-in-memory": Backend(_sqlite_in_memory, lasting=False),
+    "mysql": Backend(mysql.start, lasting=True),
 }
 
 
-def opener(new_database: NewDatabase) -> OpenStore:
-    """Opens migrated stores on new databases of a backend."""
+def opener(databases: Databases) -> OpenStore:
+    """Opens migrated stores on empty databases of a backend."""
 
     @asynccontextmanager
     async def open_store() -> AsyncIterator[Store]:
-        async with new_database() as connect, connected(connect) as store:
-            await store.migrate()
+        async with databases.migrated() as connect, connected(connect) as store:
             yield store
 
     return open_store
-
-
-@asynccontextmanager
-async def connected(connect: Database) -> AsyncIterator[Store]:
-    """A store on a database, closed when the context ends."""
-    store = await connect()
-    try:
-        yield store
-    finally:
-        await store.aclose()

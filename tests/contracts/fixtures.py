@@ -11,31 +11,46 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from store.interface import Store
-from tests.contracts.backends import BACKENDS, NewDatabase, OpenStore, opener
+from tests.contracts.backends import BACKENDS, OpenStore, opener
+from tests.contracts.places import Databases, NewDatabase
 from tests.store.social import Social, social
 
-__all__ = ["empty_world", "new_database", "new_lasting_database", "open_store", "store", "world"]
+__all__ = [
+    "databases",
+    "empty_world",
+    "new_database",
+    "new_lasting_database",
+    "open_store",
+    "store",
+    "world",
+]
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
-def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
-    """Makes empty databases of a backend."""
-    with BACKENDS[request.param].start() as new:
-        yield new
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """The databases of a backend."""
+    with BACKENDS[request.param].start() as places:
+        yield places
+
+
+@pytest.fixture(scope="session")
+def new_database(databases: Databases) -> NewDatabase:
+    """Makes databases without a schema."""
+    return databases.new
 
 
 @pytest.fixture(scope="session", params=[name for name in BACKENDS if BACKENDS[name].lasting])
 def new_lasting_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
     """The same, of those backends alone whose databases can be opened again."""
-    with BACKENDS[request.param].start() as new:
-        yield new
+    with BACKENDS[request.param].start() as places:
+        yield places.new
 
 
 @pytest.fixture(scope="session")
-def open_store(new_database: NewDatabase) -> OpenStore:
+def open_store(databases: Databases) -> OpenStore:
     """`async with open_store() as store`: an empty, migrated store. For tests that need several,
     or run Trio themselves."""
-    return opener(new_database)
+    return opener(databases)
 
 
 @pytest.fixture

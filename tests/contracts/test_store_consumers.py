@@ -23,7 +23,7 @@ from store.projections.base import (
     skip_entry,
 )
 from store.transaction import Transaction
-from tests.contracts.backends import NewDatabase, connected
+from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import Failure, Put, get_numbers, log_of, rows, run, set_number
 from tests.store.social import ANN, BEN, Social
 

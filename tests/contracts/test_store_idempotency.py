@@ -13,8 +13,8 @@ from store.changes.base import Change, Op
 from store.errors import Conflict, OpKeyReused
 from store.interface import Store
 from store.queries.ops import is_repeat
-from tests.contracts.backends import NewDatabase, connected
 from tests.contracts.examples import EXAMPLES, kinds_of_change, set_up
+from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import Failure, Put, everything, get_numbers, log_of, rows
 from tests.store.social import Social
 

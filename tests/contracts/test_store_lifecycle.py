@@ -9,7 +9,8 @@ from store.errors import Incompatible, Unavailable
 from store.interface import Store
 from store.log import read_head
 from store.transaction import Transaction
-from tests.contracts.backends import NewDatabase, OpenStore, connected
+from tests.contracts.backends import OpenStore
+from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import (
     Put,
     everything,

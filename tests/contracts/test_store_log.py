@@ -11,7 +11,7 @@ from store.errors import Conflict
 from store.interface import Store
 from store.log import Entry, Head, Kind, Stream, read_entries, read_head
 from store.transaction import Transaction
-from tests.contracts.backends import NewDatabase, connected
+from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import (
     ALL,
     Failure,

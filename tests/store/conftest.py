@@ -1,4 +1,5 @@
 from tests.contracts.fixtures import (
+    databases,
     empty_world,
     new_database,
     new_lasting_database,
@@ -7,4 +8,12 @@ from tests.contracts.fixtures import (
     world,
 )
 
-__all__ = ["empty_world", "new_database", "new_lasting_database", "open_store", "store", "world"]
+__all__ = [
+    "databases",
+    "empty_world",
+    "new_database",
+    "new_lasting_database",
+    "open_store",
+    "store",
+    "world",
+]

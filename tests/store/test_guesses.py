@@ -12,7 +12,7 @@ from store.errors import TooMany
 from store.interface import Store
 from store.queries import codes, guesses
 from store.queries.codes import Verdict
-from tests.contracts.backends import NewDatabase, connected
+from tests.contracts.places import NewDatabase, connected
 from tests.store.social import START_MS, Social
 
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -10,7 +10,7 @@ import trio.testing
 from realtime.events.batcher import RETRIES
 from rpc.errors import Committed
 from store.changes.base import Op
-from store.errors import Conflict, Corrupt, Overloaded, Unavailable
+from store.errors import Conflict, Corrupt, OutcomeUnknown, Overloaded, Unavailable
 from tests.realtime.events.batching import batching
 from tests.store.notes import BROKEN, Note, log_of, subjects
 
@@ -151,3 +151,20 @@ async def test_a_stop_during_the_retries_waits_for_their_outcome(
         await trio.testing.wait_all_tasks_blocked()
         assert pending[0].committed == Committed.COMMITTED_YES
         assert kit.outcomes == {1: 1}
+
+
+async def test_what_may_have_been_made_is_not_tried_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Its callers hear that nobody knows; what comes after goes on."""
+    async with batching() as kit:
+        kit.store.fail("committed", OutcomeUnknown("no answer"))
+        pending = kit.submit_all(1, 2)
+        await kit.settle()
+        assert kit.sizes() == [2]
+        assert all(isinstance(kit.outcomes[one], OutcomeUnknown) for one in (1, 2))
+        assert [one.committed for one in pending] == [Committed.COMMITTED_UNKNOWN] * 2
+        kit.submit(Note(subject=3))
+        await kit.settle()
+        assert await subjects(kit.store) == [1, 2, 3]
+        assert kit.outcomes[3] == 3

@@ -1,0 +1,92 @@
+"""The transaction that a query sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from store.mysql.connection import Answer, Connection
+from store.mysql.dialect import MysqlDialect
+from store.mysql.faults import Lost, Undone
+from store.mysql.literals import render, render_many
+from store.mysql.pool import Lease
+from store.transaction import Row, Value
+
+
+class MysqlTransaction:
+    """Statements on one connection, which is taken and begins at the first of them.
+
+    Once the server has undone the transaction nothing more is sent: it would be outside of it.
+    """
+
+    def __init__(
+        self, lease: Lease, dialect: MysqlDialect, begin: str, within: float | None = None
+    ) -> None:
+        """`begin` is the statement that begins it; without one each statement is a transaction
+        of its own. `within` replaces the limit of an answer."""
+        self._lease = lease
+        self._dialect = dialect
+        self._begin = f"{begin}; " if begin else ""
+        self._within = within
+        self._connection: Connection | None = None
+        self._undone: Undone | None = None
+        self.written = False  # something may have been
+
+    @property
+    def dialect(self) -> MysqlDialect:
+        return self._dialect
+
+    async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        return (await self._execute(render(sql, params))).rows
+
+    async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
+        self.written = True
+        answer = await self._execute(render(sql, params))
+        return answer.found() if sql.lstrip()[:6].upper() == "UPDATE" else answer.affected
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        for statement in render_many(sql, rows):
+            self.written = True
+            await self._execute(statement)
+
+    @property
+    def connection(self) -> Connection | None:
+        """What it runs on, once it has begun."""
+        return self._connection
+
+    async def commit(self) -> None:
+        """Raises `Lost` where nobody knows whether it was."""
+        if self._undone is not None:
+            raise self._undone
+        if self._connection is not None:
+            await self._connection.execute("COMMIT")
+
+    async def roll_back(self) -> None:
+        """Leaves the connection fit for the next transaction, or lost. Never raises."""
+        if self._connection is None or self._connection.lost:
+            return
+        try:
+            await self._connection.execute("ROLLBACK")
+        except Exception:
+            self._connection.close()
+
+    async def _execute(self, sql: str) -> Answer:
+        if self._undone is not None:
+            raise self._undone
+        try:
+            if self._connection is not None:
+                return await self._connection.execute(sql, self._within)
+            return await self._execute_first(self._begin + sql)
+        except Undone as error:
+            self._undone = error
+            raise
+
+    async def _execute_first(self, sql: str) -> Answer:
+        """The first statement goes with the one that begins: one round trip. A kept connection
+        may have died meanwhile, with all that was begun on it: another takes its place."""
+        while True:
+            self._connection = await self._lease.connection()
+            try:
+                return await self._connection.execute(sql, self._within)
+            except Lost:
+                if self._lease.fresh:
+                    raise

@@ -1,0 +1,121 @@
+"""A line to the database that goes silent, breaks, or loses the answer to a commit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from enum import Enum, auto
+
+import trio
+
+from store.mysql import Address
+
+COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # as the protocol frames it
+BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Loss(Enum):
+    """What is lost of the next commit; the connection breaks with it."""
+
+    ANSWER = auto()
+    COMMAND = auto()
+
+
+class Relay:
+    """Forwards bytes both ways between stores and a server."""
+
+    def __init__(self, target: Address) -> None:
+        self._target = target
+        self._loss: Loss | None = None
+        self._then_silent = False
+        self._open: set[trio.SocketStream] = set()
+        self._audible = trio.Event()
+        self._audible.set()
+        self.address = target
+        self.lost = 0  # commits
+
+    def lose(self, loss: Loss, *, then_silent: bool = False) -> None:
+        self._loss = loss
+        self._then_silent = then_silent
+
+    def silence(self) -> None:
+        """From here on bytes are neither forwarded nor refused."""
+        self._audible = trio.Event()
+
+    def go_on(self) -> None:
+        self._audible.set()
+
+    async def break_all(self) -> None:
+        for stream in list(self._open):
+            await trio.aclose_forcefully(stream)
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listeners[0].socket.getsockname()[1]
+        self.address = replace(self._target, host="127.0.0.1", port=port)
+        task_status.started()
+        await trio.serve_listeners(self._handle, listeners)
+
+    async def _handle(self, client: trio.SocketStream) -> None:
+        with contextlib.suppress(*BROKEN):
+            await self._audible.wait()
+            server = await trio.open_tcp_stream(self._target.host, self._target.port)
+            both = {client, server}
+            self._open |= both
+            try:
+                async with client, server, trio.open_nursery() as nursery:
+                    scope = nursery.cancel_scope
+                    committing = trio.Event()
+                    nursery.start_soon(self._ask, client, server, committing, scope)
+                    nursery.start_soon(self._answer, server, client, committing, scope)
+            finally:
+                self._open -= both
+
+    async def _ask(
+        self,
+        client: trio.SocketStream,
+        server: trio.SocketStream,
+        committing: trio.Event,
+        end: trio.CancelScope,
+    ) -> None:
+        with contextlib.suppress(*BROKEN):
+            async for data in client:
+                await self._audible.wait()
+                if self._loss is not None and data.endswith(COMMIT):
+                    loss, self._loss = self._loss, None
+                    self.lost += 1
+                    if loss is Loss.COMMAND:
+                        break
+                    committing.set()
+                await server.send_all(data)
+        end.cancel()
+
+    async def _answer(
+        self,
+        server: trio.SocketStream,
+        client: trio.SocketStream,
+        committing: trio.Event,
+        end: trio.CancelScope,
+    ) -> None:
+        with contextlib.suppress(*BROKEN):
+            async for data in server:
+                await self._audible.wait()
+                if committing.is_set():
+                    if self._then_silent:
+                        self.silence()
+                    break
+                await client.send_all(data)
+        end.cancel()
+
+
+@asynccontextmanager
+async def open_relay(target: Address) -> AsyncIterator[Relay]:
+    relay = Relay(target)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(relay.run)
+        try:
+            yield relay
+        finally:
+            nursery.cancel_scope.cancel()
