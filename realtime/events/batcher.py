@@ -37,16 +37,13 @@ class State(Enum):
     LOST = auto()  # by the store, or by who was to commit it in another process: nobody knows
 
 
-class PendingChange(Generic[R]):
-    """A change on its way (see `rpc.context.Pending` for what it promises)."""
+class Awaited(Generic[R]):
+    """What becomes of something asked for; awaited by one task at most."""
 
-    __slots__ = ("_error", "_result", "_told", "_waiter", "change", "state")
+    __slots__ = ("_error", "_result", "_told", "_waiter", "state")
 
-    def __init__(
-        self, change: Change[R], told: Callable[[PendingChange[R]], None] | None = None
-    ) -> None:
-        """`told` is called once when it is settled, for who does not wait in a task."""
-        self.change = change
+    def __init__(self, told: Callable[[Any], None] | None = None) -> None:
+        """`told` is called with it once when it is settled, for who does not wait in a task."""
         self.state = State.WAITING
         self._told = told
         self._result: Any = None
@@ -77,7 +74,7 @@ class PendingChange(Generic[R]):
         return result
 
     def withdraw(self) -> None:
-        """It is not committed any more, if it still waits for its batch."""
+        """It is not done any more, if its turn has not come."""
         if self.state is State.WAITING:
             self.state = State.WITHDRAWN
 
@@ -104,6 +101,18 @@ class PendingChange(Generic[R]):
             self._waiter = None
         if self._told is not None:
             self._told(self)
+
+
+class PendingChange(Awaited[R]):
+    """A change on its way (see `rpc.context.Pending` for what it promises)."""
+
+    __slots__ = ("change",)
+
+    def __init__(
+        self, change: Change[R], told: Callable[[PendingChange[R]], None] | None = None
+    ) -> None:
+        super().__init__(told)
+        self.change = change
 
 
 class Batcher:

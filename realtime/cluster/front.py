@@ -1,0 +1,59 @@
+"""What clients see of a server, in a process that does not write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from realtime.core import CoreLimits, Front
+from realtime.link.link import Link
+from realtime.link.online import PresenceReporter
+from realtime.link.remote import RemoteStore, SharedSignals
+from realtime.rooms.signals import Key
+from rpc.context import Clock
+from rpc.views import Views
+from store.interface import Reads
+from store.log import Entry, Head
+from store.projections.base import CountsHint, HomeHint
+
+
+class WorkerFront(Front):
+    """A front that hands what is written to the writer, and follows what that one tells
+    (`realtime.link.link.Follower`). `head` may be older than the link."""
+
+    presence: PresenceReporter
+
+    def __init__(
+        self,
+        reads: Reads,
+        link: Link,
+        clock: Clock,
+        views: Views,
+        head: Head,
+        limits: CoreLimits,
+        metrics: CollectorRegistry,
+    ) -> None:
+        super().__init__(RemoteStore(reads, link), clock, views, head, limits, metrics)
+        self.committer = link
+        self.signals = SharedSignals(self.hub, self.local, link)
+        self.presence = PresenceReporter(self.hub, link.present)
+        link.follower = self
+
+    def entries(self, entries: list[Entry]) -> None:
+        self.delivery.offer(entries)
+
+    def reached(self, position: int) -> None:
+        self.delivery.expect(position)
+
+    def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None:
+        self.hints.offer(hints)
+
+    def to_room(self, room_id: int, key: Key, data: bytes, except_user: int) -> None:
+        self.local.pass_to_room(room_id, key, data, except_user)
+
+    def to_users(self, user_ids: Iterable[int], key: Key, data: bytes) -> None:
+        self.local.pass_to_users(user_ids, key, data)
+
+    def here(self) -> Iterable[int]:
+        return self.presence.here

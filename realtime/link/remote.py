@@ -1,0 +1,56 @@
+"""A process that does not write, as the rest of it sees the server."""
+
+from __future__ import annotations
+
+from typing import ParamSpec, TypeVar
+
+from realtime.link.link import Link
+from realtime.rooms.hub import Hub
+from realtime.rooms.signals import LiveSignals, key_of
+from rpc.proto.frames_pb2 import ServerFrame, Signal
+from rpc.wire import encode_server
+from store.interface import Reads
+from store.transaction import Query
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RemoteStore:
+    """`store.interface.Queries`: reads are the process's own, the writer writes."""
+
+    def __init__(self, reads: Reads, link: Link) -> None:
+        self._reads = reads
+        self._link = link
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._reads.read(query, *args, **kwargs)
+
+    async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._link.write(query, *args, **kwargs)
+
+
+class SharedSignals:
+    """Signals to the live sessions of all processes, and who is online at any."""
+
+    def __init__(self, hub: Hub, local: LiveSignals, link: Link) -> None:
+        self._hub = hub
+        self._local = local
+        self._link = link
+
+    def to_room(self, room_id: int, signal: Signal, *, except_user: int = 0) -> None:
+        key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
+        self._local.pass_to_room(room_id, key, data, except_user)
+        self._link.relay(room_id, (), except_user, key, data)
+
+    def to_user(self, user_id: int, signal: Signal) -> None:
+        key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
+        self._local.pass_to_users((user_id,), key, data)
+        self._link.relay(0, (user_id,), 0, key, data)
+
+    def is_member_online(self, room_id: int, user_id: int) -> bool:
+        """For who asks on behalf of a session here: it knows its own rooms."""
+        return self._hub.is_member(room_id, user_id)
+
+    def is_online(self, user_id: int) -> bool:
+        return self._hub.is_online(user_id) or self._link.is_online(user_id)

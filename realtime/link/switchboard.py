@@ -1,0 +1,261 @@
+"""The writer's end of all links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from msgspec import Raw
+
+from realtime.events.batcher import Batcher, PendingChange
+from realtime.link.channel import Channel
+from realtime.link.encoding import (
+    NIL,
+    UnknownChange,
+    decode_change,
+    encode_entry,
+    encode_error,
+)
+from realtime.link.framing import LinkError, TooLong, frame
+from realtime.link.messages import (
+    CODEC,
+    RELAY,
+    VERSION,
+    Committed,
+    Hello,
+    Hints,
+    Message,
+    Online,
+    Outcome,
+    Present,
+    Reached,
+    Refused,
+    Relay,
+    Submit,
+    Welcome,
+    Withdraw,
+    Write,
+)
+from realtime.link.online import OnlineUsers
+from realtime.rooms.presence import PresenceKeeper
+from realtime.rooms.signals import key_of
+from rpc.context import Clock
+from rpc.proto.frames_pb2 import ServerFrame, Signal
+from rpc.wire import encode_server
+from store.errors import Overloaded
+from store.interface import Queries
+from store.log import Batch, Head
+from store.procedures import procedure_named
+from store.projections.base import CountsHint, HomeHint
+
+log = structlog.get_logger("link")
+
+GREETING = 5.0  # seconds for a hello
+SLICE = 200  # entries in one message
+BEHIND = 8 * 1024 * 1024  # bytes unsent; past it entries are to be read, and signals dropped
+MAX_WRITES = 1000  # procedures of a process that wait or run
+
+
+class Peer:
+    """Another process, as the writer knows it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.name = ""
+        self.greeted = False
+        self.follows = False
+        self.changes: dict[int, PendingChange[Any]] = {}  # without an outcome, by their numbers
+        self.writes = 0
+
+    def tell(self, message: Message) -> None:
+        self.channel.post(CODEC.encode(message))
+
+
+class Switchboard:
+    """Takes what the other processes hand over, tells them what was committed, passes signals
+    on between them, and keeps presence for all. What one of them does ends its link alone."""
+
+    def __init__(
+        self, store: Queries, batcher: Batcher, clock: Clock, head: Head, nursery: trio.Nursery
+    ) -> None:
+        """`nursery` runs the procedures; it may be cancelled once nobody is connected."""
+        self._store = store
+        self._batcher = batcher
+        self._nursery = nursery
+        self._peers: set[Peer] = set()
+        self._head = head
+        self._users = OnlineUsers()
+        self.presence = PresenceKeeper(store, self._users, self, clock, self._told)
+
+    @property
+    def links(self) -> int:
+        """How many processes are connected."""
+        return len(self._peers)
+
+    async def handle(self, stream: trio.abc.Stream) -> None:
+        """Serves one process, until either end closes."""
+        peer = Peer(Channel(stream))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_expect_hello, peer)
+            try:
+                await peer.channel.run(partial(self._handle, peer))
+            finally:
+                self._lost(peer)
+                nursery.cancel_scope.cancel()
+
+    def _lost(self, peer: Peer) -> None:
+        if peer not in self._peers:
+            return
+        self._peers.discard(peer)
+        for pending in peer.changes.values():
+            pending.withdraw()
+        for user_id in self._users.lost(peer):
+            self.presence.changed(user_id)
+        log.info("link closed", process=peer.name)
+
+    # To all
+
+    def committed(self, batch: Batch) -> None:
+        """Tells every process of the entries, whose own callers hear of it only then."""
+        self._head = batch.head
+        if not any(peer.follows for peer in self._peers):
+            return
+        data = b""
+        for at in range(0, len(batch.entries), SLICE):
+            facts = [encode_entry(entry) for entry in batch.entries[at : at + SLICE]]
+            try:
+                data += CODEC.encode(Committed(facts))
+            except TooLong:
+                data = b""
+                break
+        # Entries of a commit whose answer was lost are in no batch.
+        reached = CODEC.encode(Reached(batch.head.position))
+        for peer in self._peers:
+            if peer.follows:
+                behind = peer.channel.waiting > BEHIND
+                peer.channel.post(reached if behind else data + reached)
+
+    def hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
+        """Tells every process what its sessions may be told."""
+        home = [hint for hint in hints if isinstance(hint, HomeHint)]
+        counts = [hint for hint in hints if isinstance(hint, CountsHint)]
+        self._pass_on(CODEC.encode(Hints(home, counts)))
+
+    def to_users(self, user_ids: Iterable[int], signal: Signal) -> None:
+        """Reaches the sessions of the users wherever they are."""
+        users = list(user_ids)
+        if users:
+            data = encode_server(ServerFrame(signal=signal))
+            key: Any = list(key_of(signal))
+            self._pass_on(CODEC.encode(Relay(0, users, 0, key, data)))
+
+    def _pass_on(self, data: bytes, source: Peer | None = None) -> None:
+        for peer in self._peers:
+            if peer.follows and peer is not source and peer.channel.waiting <= BEHIND:
+                peer.channel.post(data)
+
+    def _told(self, user_id: int, online: bool) -> None:
+        data = CODEC.encode(Online(user_id, online))
+        for peer in self._peers:
+            if peer.follows:
+                peer.channel.post(data)
+
+    # From one
+
+    def _handle(self, peer: Peer, kind: int, payload: bytes) -> None:
+        if not peer.greeted:
+            self._greet(peer, CODEC.decode(kind, payload))
+        elif kind == RELAY:
+            self._pass_on(frame(kind, payload), peer)
+        else:
+            message = CODEC.decode(kind, payload)
+            match message:
+                case Submit():
+                    self._submit(peer, message)
+                case Write():
+                    self._start_write(peer, message)
+                case Withdraw():
+                    pending = peer.changes.pop(message.number, None)
+                    if pending is not None:
+                        pending.withdraw()
+                case Present():
+                    self._users.set(peer, message.user_id, message.online)
+                    self.presence.changed(message.user_id)
+                case _:
+                    raise LinkError(f"a {type(message).__name__} to the writer")
+
+    def _greet(self, peer: Peer, hello: Message) -> None:
+        if not isinstance(hello, Hello):
+            raise LinkError("the first message is no hello")
+        if hello.version != VERSION:
+            log.warning("link refused", process=hello.name, version=hello.version)
+            peer.tell(Refused(f"version {hello.version} of the link, and here is {VERSION}"))
+            return  # it goes by itself, or is cut off in a while
+        peer.name, peer.follows, peer.greeted = hello.name, hello.follows, True
+        for user_id in hello.online:
+            self._users.set(peer, user_id, True)
+        self.presence.adopt(hello.known)
+        for user_id in hello.online:
+            self.presence.changed(user_id)
+        self._peers.add(peer)
+        head = self._head
+        peer.tell(Welcome(head.position, head.epoch, self.presence.online()))
+        log.info("link opened", process=peer.name)
+
+    def _submit(self, peer: Peer, asked: Submit) -> None:
+        try:
+            change = decode_change(asked.name, asked.change)
+            pending = self._batcher.submit(change, partial(self._settled, peer, asked.number))
+        except Exception as error:
+            if isinstance(error, UnknownChange):
+                log.error("change not taken", process=peer.name, error=str(error))
+            peer.tell(Outcome(asked.number, NIL, encode_error(error)))
+        else:
+            peer.changes[asked.number] = pending
+
+    def _settled(self, peer: Peer, number: int, pending: PendingChange[Any]) -> None:
+        if peer.changes.pop(number, None) is None:
+            return  # withdrawn too late
+        try:
+            result = pending.outcome()
+        except Exception as error:
+            peer.tell(Outcome(number, NIL, encode_error(error)))
+            return
+        try:
+            peer.tell(Outcome(number, Raw(msgspec.msgpack.encode(result))))
+        except (TypeError, TooLong) as error:
+            log.error("result not told", change=type(pending.change).__name__, error=str(error))
+            peer.tell(Outcome(number, NIL, encode_error(error)))
+
+    def _start_write(self, peer: Peer, asked: Write) -> None:
+        if peer.writes >= MAX_WRITES:
+            error = Overloaded("too many writes wait")
+            peer.tell(Outcome(asked.number, NIL, encode_error(error)))
+            return
+        peer.writes += 1
+        self._nursery.start_soon(self._write, peer, asked)
+
+    async def _write(self, peer: Peer, asked: Write) -> None:
+        try:
+            procedure = procedure_named(asked.name)
+            arguments = procedure.decode_arguments(asked.arguments)
+            result = await self._store.write(procedure.query, *arguments)
+            peer.tell(Outcome(asked.number, Raw(procedure.encode_result(result))))
+        except Exception as error:
+            fault = encode_error(error)
+            if not fault.name:
+                log.error("procedure failed", name=asked.name, exc_info=error)
+            peer.tell(Outcome(asked.number, NIL, fault))
+        finally:
+            peer.writes -= 1
+
+
+async def _expect_hello(peer: Peer) -> None:
+    await trio.sleep(GREETING)
+    if not peer.greeted:
+        log.warning("link broken", why="no hello")
+        peer.channel.close()
