@@ -104,7 +104,6 @@ class Front:
             registry,
             self.store,
             self.committer,
-            self.clock,
             CallMetrics(self.metrics),
             self.limits.calls,
         )

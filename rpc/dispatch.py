@@ -6,14 +6,16 @@ What a method demands is read from its policy in the .proto file; handlers never
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import structlog
 import trio
 from google.protobuf.message import DecodeError, Message
 
-from rpc.context import CallContext, Clock, Committer, Identity, Reads
+from rpc.context import CallContext, Committer, Identity, Reads
 from rpc.errors import TABLE, CallError, Code, from_store
 from rpc.metrics import CallMetrics
 from rpc.proto.frames_pb2 import Call, Failure
@@ -71,23 +73,21 @@ class Dispatcher:
         registry: Registry,
         reads: Reads,
         committer: Committer,
-        clock: Clock,
         metrics: CallMetrics,
         call_limits: CallLimits | None = None,
     ) -> None:
         self._registry = registry
         self._reads = reads
         self._committer = committer
-        self._clock = clock
         self._metrics = metrics
         self._limits = call_limits or CallLimits()
         self._users = RateLimiter(self._limits.user_rate)
         self._addresses = RateLimiter(self._limits.address_rate)
         self._sensitive = RateLimiter(self._limits.sensitive_rate)
 
-    def prepare(self, identity: Identity, call: Call, now: float) -> PreparedCall:
+    def prepare(self, identity: Identity, call: Call, now: float, now_ms: int) -> PreparedCall:
         """Decides whether the call may run. Raises `CallError`; waits for nothing. `now` is of
-        Trio's clock."""
+        Trio's clock, `now_ms` of the wall clock."""
         method = self._registry.get(call.method)
         if method is None:
             raise CallError(Code.UNKNOWN_METHOD, f"no method {call.method[:100]!r}")
@@ -114,15 +114,17 @@ class Dispatcher:
             self._reads,
             self._committer,
             op=self._op(identity, call) if method.mutating else None,
-            now_ms=self._clock.now_ms(),
+            now_ms=now_ms,
         )
-        wanted = call.timeout_ms / 1000 or self._limits.default_timeout
-        deadline = now + min(wanted, self._limits.max_timeout)
+        deadline = math.inf
+        if not method.inline:
+            wanted = call.timeout_ms / 1000 or self._limits.default_timeout
+            deadline = now + min(wanted, self._limits.max_timeout)
         return PreparedCall(call.id, method, request, ctx, now, deadline)
 
     def _take_tokens(self, identity: Identity, method: Method, now: float) -> None:
         if identity.user_id:
-            wait = self._users.take(identity.user_id, method.cost, now)
+            wait = self._users.bucket(identity.user_id).take(method.cost, now)
         else:
             wait = self._addresses.take(identity.address, method.cost, now)
         if method.sensitive and not wait:
@@ -147,12 +149,13 @@ class Dispatcher:
 
     def run_inline(self, call: PreparedCall) -> bytes:
         """Runs a handler that never awaits."""
+        begun = perf_counter()
         try:
             assert call.method.handler is not None
             answer = call.method.handler(call.ctx, call.request)
         except Exception as error:
             return self._failed(call, error)
-        return self._answered(call, answer)
+        return self._answered(call, answer, perf_counter() - begun)
 
     async def run(self, call: PreparedCall) -> bytes:
         """Runs a handler. The caller cancels it, at its deadline or earlier, and answers then
@@ -162,7 +165,7 @@ class Dispatcher:
             answer = await call.method.handler(call.ctx, call.request)
         except Exception as error:
             return self._failed(call, error)
-        return self._answered(call, answer)
+        return self._answered(call, answer, trio.current_time() - call.started)
 
     def cut_short(self, call: PreparedCall, *, expired: bool) -> bytes:
         """The answer to a call whose `run` was cancelled: at its deadline, or on demand."""
@@ -175,12 +178,12 @@ class Dispatcher:
         self._metrics.refused(method if self._registry.get(method) else "unknown", error.code)
         return encode_failure(failure_of(call_id, error))
 
-    def _answered(self, call: PreparedCall, answer: Any) -> bytes:
+    def _answered(self, call: PreparedCall, answer: Any, seconds: float) -> bytes:
         if type(answer) is not call.method.answer:
             return self._failed(
                 call, TypeError(f"{call.method.name} answered with {type(answer).__name__}")
             )
-        self._metrics.done(call.method.name, trio.current_time() - call.started)
+        self._metrics.done(call.method.name, seconds)
         return encode_result(call.id, answer.SerializeToString())
 
     def _failed(self, call: PreparedCall, error: Exception) -> bytes:

@@ -16,26 +16,25 @@ class Rate(NamedTuple):
 class Bucket:
     """A token bucket, full at first."""
 
-    __slots__ = ("_at", "_rate", "_tokens")
+    __slots__ = ("_at", "_burst", "_per_second", "_tokens")
 
     def __init__(self, rate: Rate) -> None:
-        self._rate = rate
+        self._per_second, self._burst = rate
         self._tokens = rate.burst
         self._at = -1e18
 
     def take(self, cost: float, now: float) -> float:
         """Takes `cost` tokens and returns 0.0, or takes none and returns the seconds until
         there will be enough. `now` is in seconds of any steady clock."""
-        per_second, burst = self._rate
-        tokens = self._tokens + (now - self._at) * per_second
-        if tokens > burst:
-            tokens = burst
+        tokens = self._tokens + (now - self._at) * self._per_second
+        if tokens > self._burst:
+            tokens = self._burst
         self._at = now
         if tokens >= cost:
             self._tokens = tokens - cost
             return 0.0
         self._tokens = tokens
-        return (cost - tokens) / per_second
+        return (cost - tokens) / self._per_second
 
 
 class RateLimiter:
@@ -49,9 +48,13 @@ class RateLimiter:
 
     def take(self, key: Hashable, cost: float, now: float) -> float:
         """As `Bucket.take`, from the bucket of the key."""
+        return self.bucket(key).take(cost, now)
+
+    def bucket(self, key: Hashable) -> Bucket:
+        """The bucket of a key, until it is forgotten."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate)
             if len(self._buckets) > self._capacity:
                 del self._buckets[next(iter(self._buckets))]
-        return bucket.take(cost, now)
+        return bucket

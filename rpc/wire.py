@@ -71,23 +71,26 @@ def encode_failure(failure: Failure) -> bytes:
     return encode_server(ServerFrame(failure=failure))
 
 
-def decode_client(data: bytes) -> list[ClientFrame]:
-    """The frames of a client's message. An unknown field is ignored; a frame of a kind this
-    server does not know, or none at all, is a `ProtocolError`."""
+def decode_client(data: bytes) -> list[tuple[str, ClientFrame]]:
+    """The frames of a client's message, each with its kind (the name of the field that is set).
+    An unknown field is ignored; a frame of a kind that this server does not know, or none at all,
+    is a `ProtocolError`."""
     try:
-        batch = ClientBatch.FromString(data)
+        frames = ClientBatch.FromString(data).frames
     except DecodeError as error:
         raise ProtocolError(Close.BAD_FRAME, "not a batch of frames") from error
     # Counted before they are looked at: a message has room for a hundred thousand empty ones.
-    if len(batch.frames) > MAX_FRAMES:
-        raise ProtocolError(Close.BAD_FRAME, f"more than {MAX_FRAMES} frames in a batch")
-    frames = list(batch.frames)
-    if not frames:
-        raise ProtocolError(Close.BAD_FRAME, "an empty batch")
+    count = len(frames)
+    if not 0 < count <= MAX_FRAMES:
+        problem = f"more than {MAX_FRAMES} frames in a batch" if count else "an empty batch"
+        raise ProtocolError(Close.BAD_FRAME, problem)
+    known = []
     for frame in frames:
-        if frame.WhichOneof("frame") is None:
+        kind = frame.WhichOneof("frame")
+        if kind is None:
             raise ProtocolError(Close.BAD_FRAME, "a frame of no known kind")
-    return frames
+        known.append((kind, frame))
+    return known
 
 
 def decode_server(data: bytes) -> list[ServerFrame]:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import trio
+
 from realtime.gateway.catchup import CatchUp
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.metrics import GatewayMetrics
@@ -43,5 +45,9 @@ class Node:
     version: str
     workers: Workers = field(default_factory=Workers)
     wheel: Wheel = field(default_factory=Wheel)
+    time: Callable[[], float] = field(
+        default_factory=lambda: trio.lowlevel.current_clock().current_time
+    )
+    """`trio.current_time`, without looking up the run and its clock each time."""
     dirty: set[Session] = field(default_factory=set)
     """Sessions with updates since their last checkpoint."""

@@ -67,9 +67,6 @@ class Outbox:
 
     def answer(self, data: bytes) -> None:
         """Queues an answer or a control frame."""
-        self._put(data)
-
-    def _put(self, data: bytes) -> None:
         if data and not self.closed:
             queue = self._queue
             queue.append(data)
@@ -84,12 +81,12 @@ class Outbox:
         if self.mode is Mode.LIVE:
             if self.size + len(data) <= self._limits.outbox_high:
                 self.updates += 1
-                self._put(data)
+                self.answer(data)
                 return
             self.mode = Mode.LAGGING
             self.watched = True
             self.missed_from = position - 1
-            self._put(LAGGING)
+            self.answer(LAGGING)
         elif self.mode is Mode.CATCHING_UP and not self._held_overflow:
             assert self._held is not None
             if self._held_size + len(data) <= self._limits.hold_max:
@@ -134,7 +131,7 @@ class Outbox:
         for at, data in self._held or ():
             if at > position:
                 self.updates += 1
-                self._put(data)
+                self.answer(data)
         self._held = None
         self._held_size = 0
         self.mode = Mode.LIVE

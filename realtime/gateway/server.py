@@ -25,6 +25,8 @@ class Gateway:
         """With `fast`, sockets are served by the fast transport, which needs Linux."""
         self.node = node
         self._fast = FastTransport(self) if fast else None
+        if self._fast is not None:
+            node.signals.deliver = self._fast.broadcast
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
         self._addresses: Counter[str] = Counter()

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("gateway")
 
+Incoming = tuple[str, ClientFrame]
+"""A frame with its kind."""
+
 
 class Session:
     """A connection from hello to close. A fault of it ends it alone.
@@ -62,11 +65,11 @@ class Session:
         "_greeted",
         "_greeting",
         "_heard",
+        "_heard_ms",
         "_jobs",
         "_node",
         "_open_post",
         "_refreshing",
-        "_socket",
         "_stuck_since",
         "client",
         "device",
@@ -79,12 +82,13 @@ class Session:
         "push",
         "session_id",
         "signal",
+        "socket",
         "user_id",
     )
 
     def __init__(self, node: Node, socket: Socket) -> None:
         self._node = node
-        self._socket = socket
+        self.socket = socket
         self.outbox = Outbox(node.limits, socket.wake)
         self.push = self.outbox.update
         self.signal = self.outbox.signal
@@ -97,7 +101,7 @@ class Session:
         self._close_by = math.inf
         self._answers_first = False
         self._greeted = False
-        self._greeting: list[ClientFrame] | None = None  # what came during the hello
+        self._greeting: list[Incoming] | None = None  # what came during the hello
         self._catching_up = False
         self._expires_ms = 0
         self._checkpoint_at = -math.inf
@@ -105,6 +109,7 @@ class Session:
         self._fresh_token: str | None = None  # of a Refresh frame, not looked at yet
         self._refreshing = False
         self._heard = trio.current_time()
+        self._heard_ms = 0
         self._stuck_since = math.inf
         self.look_at = 0
         self.draining = False
@@ -128,7 +133,7 @@ class Session:
 
     @property
     def address(self) -> str:
-        return self._socket.peer
+        return self.socket.peer
 
     def cursor(self) -> bytes:
         return self._node.delivery.cursor()
@@ -165,12 +170,13 @@ class Session:
         if self._close is not None:
             return
         node = self._node
-        self._heard = now = trio.current_time()
+        self._heard = now = node.time()
+        self._heard_ms = now_ms = node.clock.now_ms()
         metrics = node.metrics
         metrics.messages_in += 1
         metrics.bytes_in += len(data)
         try:
-            if self._expires_ms and node.clock.now_ms() >= self._expires_ms:
+            if self._expires_ms and now_ms >= self._expires_ms:
                 raise ProtocolError(Close.UNAUTHENTICATED, "the session has expired")
             frames = decode_client(data)
             if self._frames.take(len(frames), now):
@@ -181,7 +187,7 @@ class Session:
 
     def heard(self) -> None:
         """A ping or a pong of the websocket itself."""
-        self._heard = trio.current_time()
+        self._heard = self._node.time()
         if self._frames.take(1, self._heard):
             self.close(Close.FLOODING, "too many frames")
 
@@ -257,11 +263,11 @@ class Session:
             return
         self._closing = True
         self.outbox.close()
-        self._socket.close(*self._close)
+        self.socket.close(*self._close)
 
     def abort(self) -> None:
         """Ends the connection at once, whatever has not been written."""
-        self._socket.abort()
+        self.socket.abort()
 
     def due(self, now: float) -> float:
         """Acts on the time limits that have passed (see `realtime.gateway.wheel.Timed`)."""
@@ -272,14 +278,14 @@ class Session:
             if now < self._close_by:
                 return self._close_by
             if self._closing:
-                self._socket.abort()
+                self.socket.abort()
                 return math.inf
             self._close_within(limits.close_timeout)  # it has waited for its answers in vain
             self._close_socket()
             return self._close_by
         if now >= self._stuck_since + limits.send_timeout:
             self.close(Close.SLOW, "the socket does not drain")
-            self._socket.abort()
+            self.socket.abort()
             return math.inf
         if self._greeting is not None:
             return now + limits.hello_timeout  # the server is slow, not the client
@@ -305,26 +311,26 @@ class Session:
 
     # Frames in
 
-    def _take(self, frames: list[ClientFrame]) -> None:
+    def _take(self, frames: list[Incoming]) -> None:
         if self._greeting is not None:
             self._greeting += frames
             return
-        for number, frame in enumerate(frames):
+        for number, (kind, frame) in enumerate(frames):
             if self._close is not None:
                 return
             if self._greeted:
-                self._handle(frame)
+                if kind == "call":
+                    self._call(frame.call)
+                else:
+                    self._handle(kind, frame)
                 continue
-            rest = self._hello(frame)
+            rest = self._hello(kind, frame)
             if rest is not None:
                 rest += frames[number + 1 :]
                 return
 
-    def _handle(self, frame: ClientFrame) -> None:
-        kind = frame.WhichOneof("frame")
-        if kind == "call":
-            self._call(frame.call)
-        elif kind == "ping":
+    def _handle(self, kind: str, frame: ClientFrame) -> None:
+        if kind == "ping":
             pong = Pong(nonce=frame.ping.nonce, server_time_ms=self._node.clock.now_ms())
             self.outbox.answer(encode_server(ServerFrame(pong=pong)))
             self.checkpoint()
@@ -342,9 +348,9 @@ class Session:
         elif kind != "ack":  # what a device has stored is its own affair so far
             raise ProtocolError(Close.BAD_FRAME, "a second hello")
 
-    def _hello(self, frame: ClientFrame) -> list[ClientFrame] | None:
+    def _hello(self, kind: str, frame: ClientFrame) -> list[Incoming] | None:
         """Returns where to put the frames that follow, when it will take a while."""
-        if frame.WhichOneof("frame") != "hello":
+        if kind != "hello":
             raise ProtocolError(Close.BAD_FRAME, "the first frame must be a hello")
         hello: Hello = frame.hello
         node = self._node
@@ -384,7 +390,7 @@ class Session:
             self._take(frames)
         except ProtocolError as error:
             self.close(error.close, str(error))
-        self._socket.resume()
+        self.socket.resume()
 
     def _welcome(self, cursor: bytes) -> None:
         """Not an await in here: what the cursor says and what is delivered must agree."""
@@ -473,7 +479,7 @@ class Session:
                 raise CallError(Code.TOO_MANY_CALLS, "too many calls in flight", retry_after_ms=50)
             if self.draining:
                 raise CallError(Code.UNAVAILABLE, "this server is stopping", retry_after_ms=1000)
-            prepared = dispatcher.prepare(self, call, self._heard)
+            prepared = dispatcher.prepare(self, call, self._heard, self._heard_ms)
         except CallError as error:
             self.outbox.answer(dispatcher.refuse(call.id, call.method, error))
             return
@@ -511,7 +517,7 @@ class Session:
 
     def checkpoint_if_due(self) -> None:
         """Adds a checkpoint to the updates that are about to be written, now and then."""
-        now = trio.current_time()
+        now = self._node.time()
         if now - self._checkpoint_at >= self._node.limits.checkpoint_interval:
             self.checkpoint()
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import trio
 
-from realtime.rooms.hub import Hub
+from realtime.rooms.hub import Hub, Receiver
 from rpc.proto.frames_pb2 import ServerFrame, Signal
 from rpc.wire import encode_server
 
@@ -27,6 +27,8 @@ class LiveSignals:
         self._hub = hub
         self.waiting: dict[int, list[bytes]] = {}  # broadcasts, by room
         self._task: trio.lowlevel.Task | None = None
+        self.deliver = queue_for_each
+        """Brings one broadcast to many sessions; a transport may know a shorter way."""
 
     def to_room(self, room_id: int, signal: Signal, *, except_user: int = 0) -> None:
         self.pass_to_room(
@@ -60,9 +62,9 @@ class LiveSignals:
     def _hand_over(self, room_id: int) -> None:
         parts = self.waiting.pop(room_id)
         joined = parts[0] if len(parts) == 1 else b"".join(parts)
-        for place in self._hub.members(room_id):
-            for session in place.sessions:
-                session.signal((), joined)
+        self.deliver(
+            [one for place in self._hub.members(room_id) for one in place.sessions], joined
+        )
 
     def flush(self) -> None:
         """Hands over the broadcasts that wait."""
@@ -106,6 +108,11 @@ class LiveSignals:
 
     def is_online(self, user_id: int) -> bool:
         return self._hub.is_online(user_id)
+
+
+def queue_for_each(sessions: list[Receiver], data: bytes) -> None:
+    for session in sessions:
+        session.signal((), data)
 
 
 def key_of(signal: Signal) -> Key:

@@ -78,7 +78,8 @@ class Dispatching:
             payload=(request or Ask()).SerializeToString() if payload is None else payload,
         )
         try:
-            prepared = self.dispatcher.prepare(who or self.me, call, trio.current_time())
+            now_ms = TrioClock().now_ms()
+            prepared = self.dispatcher.prepare(who or self.me, call, trio.current_time(), now_ms)
         except CallError as error:
             data = self.dispatcher.refuse(call.id, call.method, error)
         else:
@@ -129,7 +130,7 @@ async def dispatching(limits: CallLimits | None = None) -> AsyncIterator[Dispatc
     batcher = Batcher(store, clock, committed)
     probe, metrics = Probe(), CollectorRegistry()
     dispatcher = Dispatcher(
-        Registry([probe], [PROBE]), store, batcher, clock, CallMetrics(metrics), limits
+        Registry([probe], [PROBE]), store, batcher, CallMetrics(metrics), limits
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(batcher.run)

@@ -94,7 +94,9 @@ def test_frames_arrive_however_the_bytes_are_cut(
 
             nursery.start_soon(send)
             nursery.start_soon(answer)
-            assert [decode_client(await server.receive()) for _ in calls] == calls
+            assert [
+                [frame for _, frame in decode_client(await server.receive())] for _ in calls
+            ] == calls
             assert [decode_server(await client.receive()) for _ in answers] == [
                 [frame] for frame in answers
             ]

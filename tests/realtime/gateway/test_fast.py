@@ -126,7 +126,7 @@ async def test_whatever_raises_ends_one_connection_and_nothing_else(
     async with open_test_server(sockets=True, limits=limits) as running:
         ann = await running.sign_up("ann")
         mine = set(running.core.gateway._sessions)
-        kept = {one._socket for one in mine}
+        kept = {one.socket for one in mine}
         parts = {one.decoder for one in kept} | {one.outbox for one in mine}  # type: ignore[attr-defined]
 
         def applies(self: Any) -> bool:

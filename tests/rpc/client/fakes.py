@@ -87,7 +87,7 @@ class ServerEnd:
         while not self._frames:
             data = await self._incoming.receive()
             self.largest = max(self.largest, len(data))
-            self._frames = decode_client(data)
+            self._frames = [frame for _, frame in decode_client(data)]
         return self._frames.pop(0)
 
     async def expect(self, kind: str) -> Any:

@@ -83,7 +83,8 @@ class Person:
             payload=request.SerializeToString(),
         )
         dispatcher = self._kit.dispatcher
-        prepared = dispatcher.prepare(self, call, trio.current_time())
+        now_ms = _Clock(self._kit.world).now_ms()
+        prepared = dispatcher.prepare(self, call, trio.current_time(), now_ms)
         (frame,) = decode_server(await dispatcher.run(prepared))
         if frame.HasField("failure"):
             failure = frame.failure
@@ -144,7 +145,7 @@ async def serving(make: Callable[[Views], Sequence[object]]) -> AsyncIterator[Ki
     batches: list[Batch] = []
     batcher = Batcher(world.store, clock, batches.append)
     metrics = CallMetrics(CollectorRegistry())
-    kit = Kit(world, batcher, Dispatcher(registry, world.store, batcher, clock, metrics))
+    kit = Kit(world, batcher, Dispatcher(registry, world.store, batcher, metrics))
     kit.batches = batches
     async with trio.open_nursery() as nursery:
         nursery.start_soon(batcher.run)
