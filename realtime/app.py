@@ -19,13 +19,13 @@ from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, 
 from realtime.hosting import accepting, media_host
 from realtime.housekeeping import Collector
 from realtime.settings import Settings
-from realtime.startup import data_folder, listen, store_starts
+from realtime.startup import data_folder, listen
+from realtime.stores import name_of, open_store, store_starts
 from rpc.context import CodeSender
 from rpc.views import Views
 from store.blobs import LocalBlobs
 from store.interface import Store
 from store.log import read_head
-from store.sqlite import SqliteStore
 
 log = structlog.get_logger("app")
 
@@ -79,15 +79,9 @@ async def run(
     `StartError`."""
     limit = raise_file_limit()
     with data_folder(settings.data):
-        with store_starts(settings.data):
-            store = SqliteStore.open(settings.database, readers=settings.readers)
-        try:
-            async with _listeners(settings) as sockets:
-                own = (services, sender)
-                await _serve(settings, store, *own, limit, sockets, stop, task_status)
-        finally:
-            with trio.CancelScope(shield=True):
-                await store.aclose()
+        async with open_store(settings) as store, _listeners(settings) as sockets:
+            own = (services, sender)
+            await _serve(settings, store, *own, limit, sockets, stop, task_status)
     log.info("stopped")
 
 
@@ -104,7 +98,7 @@ async def _serve(
     where = Listening(*(_where(listeners) for listeners in sockets))
     fittings = fittings_of(settings, services, sender, where.media)
     parts = Parts(store=store, **vars(fittings))
-    with store_starts(settings.data):
+    with store_starts(settings):
         blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)
         core, signer = await build(parts)
     async with trio.open_nursery() as background:
@@ -131,6 +125,7 @@ async def _serve(
                 media=where.media,
                 ops=where.ops,
                 data=str(settings.data),
+                store=name_of(settings),
             )
             task_status.started(where)
             await stop.wait()

@@ -14,6 +14,7 @@ SECRET_KEYS = re.compile(
     r"token|password|secret|ticket|signature|authorization|cookie|op_key|^code$", re.I
 )
 SECRET_TEXT = re.compile(r"((?:sig|signature|token|ticket|password)=)[^&\s\"']+", re.I)
+URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 PUBLIC_EVENTS = frozenset({"sign-in code"})
 """The default code sender's whole point is to show a code; only its `code` key is spared."""
 
@@ -25,6 +26,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
         if SECRET_KEYS.search(key) and not (shown and key == "code"):
             event[key] = "[redacted]"
         elif isinstance(value, str):
+            value = URL_PASSWORD.sub(r"\1[redacted]@", value)
             event[key] = SECRET_TEXT.sub(r"\1[redacted]", value)
     return event
 

@@ -74,6 +74,10 @@ class Settings:
         "127.0.0.1:7402"
     )
     data: Annotated[Path, _help("folder of the database and the blobs")] = DEFAULT_DATA
+    store: Annotated[
+        str,
+        _help("sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, which several servers share"),
+    ] = "sqlite"
     media_url: Annotated[
         str,
         _help(
@@ -88,7 +92,9 @@ class Settings:
         "json"
     )
     grace: Annotated[float, _help("seconds that a stop may take", _number(0, 1e6))] = 10.0
-    readers: Annotated[int, _help("threads that read the database", _number(1, 64))] = 3
+    readers: Annotated[
+        int, _help("threads, or connections, that read the database", _number(1, 64))
+    ] = 3
     transport: Annotated[
         Literal["auto", "fast", "portable"],
         _help("what carries the websockets; auto: the fast one on Linux, else trio-websocket"),

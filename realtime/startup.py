@@ -13,7 +13,6 @@ import structlog
 import trio
 
 from realtime.settings import host_and_port
-from store.errors import StoreError
 
 log = structlog.get_logger("app")
 
@@ -91,15 +90,6 @@ async def listen(what: str, flag: str, address: str) -> list[trio.SocketListener
         raise StartError(
             f"the {what} listener cannot have {address}: {why} (the setting is --{flag})"
         ) from error
-
-
-@contextlib.contextmanager
-def store_starts(data: Path) -> Iterator[None]:
-    """Around what opens the store: says what is wrong with it."""
-    try:
-        yield
-    except StoreError as error:
-        raise StartError(f"{error} (in the data folder {data})") from error
 
 
 def _why(error: OSError) -> str:

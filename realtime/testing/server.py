@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import trio
@@ -22,6 +22,19 @@ from store.interface import Store
 from store.sqlite import SqliteStore
 
 DEFAULT_SOCKETS = False  # a suite that is to hold on both transports changes it
+
+
+@asynccontextmanager
+async def _in_memory() -> AsyncIterator[Store]:
+    store = SqliteStore.in_memory()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+# One that is to hold on several stores changes this.
+DEFAULT_STORE: Callable[[], AbstractAsyncContextManager[Store]] = _in_memory
 
 BUFFER = 4096  # bytes that a socket of a pair holds: a peer who does not read is soon noticed
 
@@ -146,11 +159,25 @@ async def open_test_server(
 
     What the block raises comes out as itself, not within groups: a failed assertion reads well.
     """
-    own = store or SqliteStore.in_memory()
+    async with AsyncExitStack() as stack:
+        if store is None:
+            store = await stack.enter_async_context(DEFAULT_STORE())
+        async with _over(store, limits, services, patience, sockets) as server:
+            yield server
+
+
+@asynccontextmanager
+async def _over(
+    store: Store,
+    limits: CoreLimits | None,
+    services: Sequence[object],
+    patience: float,
+    sockets: bool | None,
+) -> AsyncIterator[TestServer]:
     sender = RememberingSender()
     core, _ = await build(
         Parts(
-            store=own,
+            store=store,
             clock=TrioClock(),
             sender=sender,
             hasher=QuickHasher(),
@@ -169,8 +196,6 @@ async def open_test_server(
             failure = error
         nursery.cancel_scope.cancel()
     server._close()
-    if store is None:
-        await own.aclose()
     if failure is not None:
         raise failure
 

@@ -1,7 +1,4 @@
-"""The backend for MariaDB and MySQL, through asyncmy (the extra `mysql`)."""
+"""The backend for MariaDB and MySQL, through asyncmy (the extra `mysql`).
 
-from store.mysql.address import Address, is_mysql, parse
-from store.mysql.connection import Limits
-from store.mysql.store import MysqlStore
-
-__all__ = ["Address", "Limits", "MysqlStore", "is_mysql", "parse"]
+`store.mysql.address` needs no driver; `store.mysql.store` has the store.
+"""

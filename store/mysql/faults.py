@@ -51,6 +51,9 @@ def reason(error: BaseException) -> str:
     """What an error says, in its own words."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
+    cause = error.__cause__
+    if isinstance(error, MySQLError) and isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.lower()
     if isinstance(error, MySQLError) and len(error.args) > 1:
         return str(error.args[1])
     return str(error) or type(error).__name__

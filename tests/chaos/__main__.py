@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 
 import trio
 
@@ -15,9 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(tests.chaos.__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", default="sqlite", help="mysql://… of an empty database")
     arguments = parser.parse_args()
     started = time.monotonic()
-    done = trio.run(tests.chaos.run, arguments.rounds, arguments.seed, print)
+    run = partial(tests.chaos.run, store=arguments.store)
+    done = trio.run(run, arguments.rounds, arguments.seed, print)
     print(
         f"{arguments.rounds} rounds, seed {arguments.seed}, "
         f"{time.monotonic() - started:.0f} seconds: {text(done)}; all there once, in order"

@@ -21,13 +21,17 @@ EVERYTHING = 25  # rounds after which all is compared from the beginning
 FLAGS = ("--calls-per-second", "100000", "--calls-burst", "100000")
 
 
-async def run(rounds: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
+async def run(
+    rounds: int, seed: int, say: Callable[[str], None], *, store: str = "sqlite"
+) -> Counter[str]:
     """Runs the rounds and returns how much of what was acknowledged. Raises `AssertionError`
-    at the first thing lost, doubled or out of order."""
+    at the first thing lost, doubled or out of order. `store` is as `serve` takes it; a database
+    must be empty."""
     schedule = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
         folder = Path(name)
-        async with server_process(folder / "data", *FLAGS) as server, trio.open_nursery() as lives:
+        flags = (*FLAGS, "--store", store)
+        async with server_process(folder / "data", *flags) as server, trio.open_nursery() as lives:
             people = [
                 await _join(server, f"user{number}", folder, random.Random(f"{seed} {number}"))
                 for number in range(USERS)

@@ -18,9 +18,10 @@ import pytest
 import trio
 
 from store.interface import Store
-from store.mysql import Address, MysqlStore, parse
+from store.mysql.address import Address, parse
 from store.mysql.connection import Connection, Limits, open_connection
 from store.mysql.loop import LoopThread, Turn
+from store.mysql.store import MysqlStore
 from store.transaction import Row
 from tests.contracts.places import Database, Databases
 from tests.contracts.statements import tables

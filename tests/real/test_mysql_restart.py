@@ -18,7 +18,9 @@ from realtime.clock import SystemClock
 from realtime.events.batcher import Batcher
 from store.changes.base import Op
 from store.errors import Unavailable
-from store.mysql import Limits, MysqlStore, parse
+from store.mysql.address import parse
+from store.mysql.connection import Limits
+from store.mysql.store import MysqlStore
 from tests.contracts.mysql import server
 from tests.contracts.statements import Put, get_numbers, log_of
 from tests.real.process import ROOT

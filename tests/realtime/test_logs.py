@@ -46,3 +46,18 @@ def test_a_traceback_shows_no_secret(form: str) -> None:
     assert token[::-1] not in shown
     if form == "json":
         assert json.loads(shown)["ticket"] == "[redacted]"
+
+
+@pytest.mark.usefixtures("_logs_as_before")
+def test_a_url_shows_no_password() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    for url in (
+        "mysql://ann:s%40cr:et@db:3306/x",
+        "went to mysql://ann:s@cr:et@[::1]/x and failed",
+    ):
+        structlog.get_logger().info("to", url=url, port="ws://127.0.0.1:7400/@ann")
+        shown = json.loads(stream.getvalue().splitlines()[-1])
+        assert "cr:et" not in shown["url"]
+        assert "mysql://ann:[redacted]@" in shown["url"]
+        assert shown["port"] == "ws://127.0.0.1:7400/@ann"

@@ -18,6 +18,7 @@ OTHER: dict[str, Any] = {
     "media": "[::1]:2",
     "ops": "localhost:3",
     "data": Path("/somewhere"),
+    "store": "mysql://ann:secret@db/sunwire",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
     "log_format": "console",

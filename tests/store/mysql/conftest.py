@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from store.mysql import Address
+from store.mysql.address import Address
 from tests.contracts.mysql import Admin, open_admin
 
 

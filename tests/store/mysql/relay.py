@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 import trio
 
-from store.mysql import Address
+from store.mysql.address import Address
 
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # as the protocol frames it
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)

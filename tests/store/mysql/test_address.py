@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.mysql import is_mysql, parse
-from store.mysql.address import Address
+from store.mysql.address import Address, is_mysql, parse
 
 
 def test_what_a_url_says() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from store.errors import Incompatible, StoreError, Unavailable
-from store.mysql import Address, Limits, MysqlStore
+from store.mysql.address import Address
 from store.mysql.checks import check, version_of
-from store.mysql.connection import Answer
+from store.mysql.connection import Answer, Limits
 from store.mysql.dialect import Flavour
+from store.mysql.store import MysqlStore
 from tests.contracts.mysql import Admin
 
 ADDRESS = Address(host="db", port=3306, user="ann", password="secret", database="sunwire")

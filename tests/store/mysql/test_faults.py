@@ -10,7 +10,9 @@ import trio
 from store.changes.media import ReserveMedia
 from store.errors import OutcomeUnknown, Unavailable
 from store.log import read_head
-from store.mysql import Address, Limits, MysqlStore
+from store.mysql.address import Address
+from store.mysql.connection import Limits
+from store.mysql.store import MysqlStore
 from store.records import Purpose
 from store.transaction import Transaction
 from tests.closing import until_the_end

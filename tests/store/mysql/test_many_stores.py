@@ -8,7 +8,8 @@ import trio
 
 from store.changes.base import Op
 from store.log import read_entries, read_head
-from store.mysql import Address, MysqlStore
+from store.mysql.address import Address
+from store.mysql.store import MysqlStore
 from store.queries.secrets import load_or_create_secret
 from tests.closing import until_the_end
 from tests.contracts.statements import ALL, Put, log_of

@@ -7,8 +7,9 @@ import pytest
 from store import migrations
 from store.errors import Unavailable
 from store.log import read_head
-from store.mysql import Address, MysqlStore
+from store.mysql.address import Address
 from store.mysql.faults import Lost
+from store.mysql.store import MysqlStore
 from store.mysql.transaction import MysqlTransaction
 from store.transaction import Row, Value
 from tests.closing import until_the_end

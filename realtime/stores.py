@@ -1,0 +1,72 @@
+"""The store that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import trio
+
+from realtime.settings import Settings
+from realtime.startup import StartError
+from store.errors import StoreError
+from store.interface import Store
+from store.mysql import address as mysql
+from store.sqlite import SqliteStore
+
+log = structlog.get_logger("app")
+
+SQLITE = "sqlite"
+
+
+def name_of(settings: Settings) -> str:
+    """The store for people, without its password."""
+    return SQLITE if settings.store == SQLITE else str(mysql.parse(settings.store))
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store, closed at the end. Raises `StartError`."""
+    with store_starts(settings):
+        store = await _open(settings)
+    try:
+        yield store
+    finally:
+        with trio.CancelScope(shield=True):
+            await store.aclose()
+
+
+async def _open(settings: Settings) -> Store:
+    if settings.store == SQLITE:
+        return SqliteStore.open(settings.database, readers=settings.readers)
+    # Never repeat it: there is a password in it.
+    if not mysql.is_mysql(settings.store):
+        raise StartError("--store must be sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE")
+    try:
+        address = mysql.parse(settings.store)
+    except ValueError as error:
+        raise StartError(f"--store is not the URL of a database: {error}") from None
+    try:
+        from store.mysql.store import MysqlStore
+    except ModuleNotFoundError as error:
+        if error.name != "asyncmy":
+            raise
+        raise StartError(
+            "the store mysql:// needs the package asyncmy: install requirements/mysql.txt, or "
+            "sunwire[mysql]"
+        ) from error
+    store = await MysqlStore.open(address, readers=settings.readers)
+    for remark in store.remarks:
+        log.warning("database is not set up well", database=str(address), remark=remark)
+    return store
+
+
+@contextmanager
+def store_starts(settings: Settings) -> Iterator[None]:
+    """Around what opens the store: says what is wrong with it."""
+    try:
+        yield
+    except StoreError as error:
+        where = f" (in the data folder {settings.data})" if settings.store == SQLITE else ""
+        raise StartError(f"{error}{where}") from error
