@@ -22,7 +22,7 @@ serve: $(VENV)/.serve  ## run the server on the embedded store
 	$(BIN)/python -m realtime serve $(ARGS)
 
 test: $(VENV)/.dev  ## every test, the real-process ones included
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
