@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from realtime import fitting, serving
+from realtime.cluster.child import is_child
 from realtime.commands import add_commands
 from realtime.settings import Settings
 
@@ -69,7 +70,10 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 def main() -> None:
-    app.meta()
+    if is_child():  # which is told its settings, whatever the command line says
+        serving.serve(Settings())
+    else:
+        app.meta()
 
 
 if __name__ == "__main__":

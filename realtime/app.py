@@ -13,13 +13,14 @@ import trio
 from prometheus_client import CollectorRegistry
 
 from media.urls import Signer
+from realtime.accepting import accepting
 from realtime.core import Core
 from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
-from realtime.hosting import accepting, media_host
+from realtime.hosting import media_host
 from realtime.housekeeping import Collector
 from realtime.settings import Settings
-from realtime.startup import data_folder, listen
+from realtime.startup import Listening, StartError, data_folder, listen
 from realtime.stores import name_of, open_store, store_starts
 from rpc.context import CodeSender
 from rpc.views import Views
@@ -57,15 +58,6 @@ async def build(parts: Parts) -> Built:
     return Built(core, urls)
 
 
-@dataclass(frozen=True)
-class Listening:
-    """Where a running server listens: (host, port) of each."""
-
-    websocket: tuple[str, int]
-    media: tuple[str, int]
-    ops: tuple[str, int]
-
-
 async def run(
     settings: Settings,
     *,
@@ -77,6 +69,8 @@ async def run(
     """Serves until `stop` is set, then drains within the grace time. `services` are yours: see
     `Parts.services`; `sender` brings sign-in codes, by default to the log. Raises
     `StartError`."""
+    if settings.workers > 1:
+        raise StartError("several workers are started by the command, or by realtime.serving")
     limit = raise_file_limit()
     with data_folder(settings.data):
         async with open_store(settings) as store, _listeners(settings) as sockets:

@@ -95,6 +95,9 @@ class Settings:
     readers: Annotated[
         int, _help("threads, or connections, that read the database", _number(1, 64))
     ] = 3
+    workers: Annotated[
+        int, _help("processes that serve websockets; 1: all in one process", _number(1, 64))
+    ] = 1
     transport: Annotated[
         Literal["auto", "fast", "portable"],
         _help("what carries the websockets; auto: the fast one on Linux, else trio-websocket"),

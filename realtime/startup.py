@@ -6,7 +6,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,7 +20,17 @@ log = structlog.get_logger("app")
 
 LOCK = "lock"
 BACKLOG = 1024  # connections that wait to be accepted
+ENDING = 5.0  # seconds for the processes of a killed supervisor to end
 PRIVATE = 0o077  # the bits that others than the owner have
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a running server listens: (host, port) of each."""
+
+    websocket: tuple[str, int]
+    media: tuple[str, int]
+    ops: tuple[str, int]
 
 
 class StartError(Exception):
@@ -26,9 +38,10 @@ class StartError(Exception):
 
 
 @contextlib.contextmanager
-def data_folder(folder: Path) -> Iterator[None]:
+def data_folder(folder: Path) -> Iterator[int]:
     """Holds the data folder: made if it is not there, for this user alone; no other server
-    has it at the same time. Raises `StartError`."""
+    has it at the same time. Yields the descriptor of the lock: a process that inherits it holds
+    the folder too. Raises `StartError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -42,7 +55,7 @@ def data_folder(folder: Path) -> Iterator[None]:
     try:
         _take(lock, folder)
         _make_private(folder)
-        yield
+        yield lock
     finally:
         os.close(lock)
 
@@ -53,9 +66,18 @@ _OTHER_DATA = "change it, or name another with --data"
 def _take(lock: int, folder: Path) -> None:
     """The lock goes with the process, however that ends. In it stands whose it is."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        until = time.monotonic() + ENDING
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # A supervisor that was killed leaves it to its processes, which are ending.
+                if _lives(_owner(lock)) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
     except BlockingIOError as error:
-        owner = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        owner = _owner(lock) or "unknown"
         raise StartError(
             f"the data folder {folder} is in use by another server (process {owner}): stop it, "
             "or name another folder with --data"
@@ -67,6 +89,21 @@ def _take(lock: int, folder: Path) -> None:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
     except OSError as error:
         raise StartError(f"the data folder {folder} cannot be written ({_why(error)})") from error
+
+
+def _owner(lock: int) -> str:
+    return os.pread(lock, 20, 0).decode(errors="replace").strip()
+
+
+def _lives(process: str) -> bool:
+    """Whether there is such a process, or nobody knows."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, PermissionError):
+        pass
+    return True
 
 
 def _make_private(folder: Path) -> None:

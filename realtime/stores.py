@@ -11,9 +11,9 @@ import trio
 from realtime.settings import Settings
 from realtime.startup import StartError
 from store.errors import StoreError
-from store.interface import Store
+from store.interface import Reads, Store
 from store.mysql import address as mysql
-from store.sqlite import SqliteStore
+from store.sqlite import SqliteReads, SqliteStore
 
 log = structlog.get_logger("app")
 
@@ -35,6 +35,22 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     finally:
         with trio.CancelScope(shield=True):
             await store.aclose()
+
+
+@asynccontextmanager
+async def open_reads(settings: Settings) -> AsyncIterator[Reads]:
+    """The store for a process that only reads it; migrated already. Raises `StartError`."""
+    reads: SqliteReads | Store
+    with store_starts(settings):
+        if settings.store == SQLITE:
+            reads = SqliteReads.open(settings.database, readers=settings.readers)
+        else:
+            reads = await _open(settings)
+    try:
+        yield reads
+    finally:
+        with trio.CancelScope(shield=True):
+            await reads.aclose()
 
 
 async def _open(settings: Settings) -> Store:

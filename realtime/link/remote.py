@@ -30,6 +30,22 @@ class RemoteStore:
         return await self._link.write(query, *args, **kwargs)
 
 
+class DistantSignals:
+    """Signals to the live sessions of the other processes: `rpc.context.Signals` of one that
+    has none itself."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def to_room(self, room_id: int, signal: Signal, *, except_user: int = 0) -> None:
+        data = encode_server(ServerFrame(signal=signal))
+        self._link.relay(room_id, (), except_user, key_of(signal), data)
+
+    def to_user(self, user_id: int, signal: Signal) -> None:
+        data = encode_server(ServerFrame(signal=signal))
+        self._link.relay(0, (user_id,), 0, key_of(signal), data)
+
+
 class SharedSignals:
     """Signals to the live sessions of all processes, and who is online at any."""
 

@@ -48,6 +48,7 @@ class TestClient:
         self._answers: dict[int, ServerFrame] = {}
         self.device_id = new_key()
         self.token = ""
+        self.server = ""  # which one it is at, by its own words
         self.user_id = 0
         self.session_id = 0
         self.cursor = b""
@@ -74,6 +75,7 @@ class TestClient:
             )
             welcome = (await self.expect("welcome")).welcome
             self.user_id, self.session_id = welcome.user_id, welcome.session_id
+            self.server = welcome.server
             if not resume:
                 self.cursor = welcome.cursor
 

@@ -1,5 +1,5 @@
 """The embedded backend: one file, one writer, readers beside it."""
 
-from store.sqlite.store import SqliteStore
+from store.sqlite.store import SqliteReads, SqliteStore
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteReads", "SqliteStore"]

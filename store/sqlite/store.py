@@ -28,6 +28,7 @@ PRAGMAS = (
     "PRAGMA cache_size = -65536",  # KiB
     "PRAGMA wal_autocheckpoint = 4000",  # pages
 )
+READ_ONLY = ("PRAGMA query_only = ON",)
 
 
 class SqliteStore:
@@ -45,17 +46,7 @@ class SqliteStore:
     def open(cls, path: Path, *, readers: int = 3) -> SqliteStore:
         """Opens or creates the file at `path`; `migrate` must follow before use. Raises
         `Unavailable`, or `Incompatible` for a file that is no database."""
-        connections: list[sqlite3.Connection] = []
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for _ in range(1 + readers):
-                connections.append(_connect(str(path)))
-        except (OSError, sqlite3.Error) as error:
-            for connection in connections:
-                connection.close()
-            foreign = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB
-            kind = Incompatible if foreign else Unavailable
-            raise kind(f"cannot open the database {path}: {error}") from error
+        connections = _connect_often(path, 1 + readers)
         return cls(
             ThreadRunner("sqlite-write", connections[:1]),
             ThreadRunner("sqlite-read", connections[1:]),
@@ -68,10 +59,10 @@ class SqliteStore:
         return cls(only, only)
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(self._readers, "BEGIN", query, args, kwargs)
+        return await _run(self._readers, "BEGIN", query, args, kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(self._writer, "BEGIN IMMEDIATE", query, args, kwargs)
+        return await _run(self._writer, "BEGIN IMMEDIATE", query, args, kwargs)
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         return await self.write(commit_batch, changes, now_ms)
@@ -86,31 +77,50 @@ class SqliteStore:
         await self._readers.aclose()
         await self._writer.aclose()
 
-    async def _run(
-        self,
-        runner: Runner,
-        begin: str,
-        query: Callable[..., Coroutine[Any, Any, T]],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> T:
-        def transaction(connection: sqlite3.Connection) -> T:
-            try:
-                connection.execute(begin)
-            except sqlite3.OperationalError as error:
-                raise Unavailable(f"the database did not begin: {error}") from error
-            try:
-                result = drive(query, SqliteTransaction(connection), *args, **kwargs)
-                connection.execute("COMMIT")
-            except BaseException as error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error) and _is_passing(error):
-                    raise Unavailable(f"the database failed: {error}") from error
-                raise
-            return result
 
-        return await runner.run(transaction)
+class SqliteReads:
+    """`store.interface.Reads` of a file that another process writes: nothing can be written."""
+
+    def __init__(self, readers: Runner) -> None:
+        self._readers = readers
+
+    @classmethod
+    def open(cls, path: Path, *, readers: int = 3) -> SqliteReads:
+        """Opens the file of a store that is migrated. Raises as `SqliteStore.open`."""
+        return cls(ThreadRunner("sqlite-read", _connect_often(path, readers, *READ_ONLY)))
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await _run(self._readers, "BEGIN", query, args, kwargs)
+
+    async def aclose(self) -> None:
+        """Finishes what it has taken on; whatever comes after is `Unavailable`."""
+        await self._readers.aclose()
+
+
+async def _run(
+    runner: Runner,
+    begin: str,
+    query: Callable[..., Coroutine[Any, Any, T]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> T:
+    def transaction(connection: sqlite3.Connection) -> T:
+        try:
+            connection.execute(begin)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the database did not begin: {error}") from error
+        try:
+            result = drive(query, SqliteTransaction(connection), *args, **kwargs)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error) and _is_passing(error):
+                raise Unavailable(f"the database failed: {error}") from error
+            raise
+        return result
+
+    return await runner.run(transaction)
 
 
 def _is_passing(error: sqlite3.Error) -> bool:
@@ -127,12 +137,27 @@ def _is_passing(error: sqlite3.Error) -> bool:
     )
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect_often(path: Path, times: int, *more: str) -> list[sqlite3.Connection]:
+    connections: list[sqlite3.Connection] = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(times):
+            connections.append(_connect(str(path), *more))
+    except (OSError, sqlite3.Error) as error:
+        for connection in connections:
+            connection.close()
+        foreign = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB
+        kind = Incompatible if foreign else Unavailable
+        raise kind(f"cannot open the database {path}: {error}") from error
+    return connections
+
+
+def _connect(path: str, *more: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     try:
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, *more):
             connection.execute(pragma)
     except sqlite3.Error:
         connection.close()

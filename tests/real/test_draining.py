@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from realtime.app import Listening, run
+from realtime.app import run
 from realtime.settings import Settings
+from realtime.startup import Listening
 from rpc.client import dial_url
 from rpc.proto.frames_pb2 import ServerFrame
 from rpc.transport import Transport

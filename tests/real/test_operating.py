@@ -14,8 +14,9 @@ import httpx
 import pytest
 import trio
 
-from realtime.app import Listening, run
+from realtime.app import run
 from realtime.settings import Settings
+from realtime.startup import Listening
 from realtime.testing import TestClient, new_key
 from realtime.testing.server import RememberingSender
 from rpc.client import ClientOptions, dial_url, open_client

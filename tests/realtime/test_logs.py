@@ -48,6 +48,30 @@ def test_a_traceback_shows_no_secret(form: str) -> None:
         assert json.loads(shown)["ticket"] == "[redacted]"
 
 
+class Writes(io.StringIO):
+    """Keeps what it is given at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_line_is_one_write(form: str) -> None:
+    """What several processes write to one pipe is mixed between writes."""
+    stream = Writes()
+    configure("info", form, stream)
+    structlog.get_logger().info("one", number=1)
+    logging.getLogger("library").warning("two")
+    assert len(stream.pieces) == 2
+    assert all(piece.endswith("\n") for piece in stream.pieces)
+
+
 @pytest.mark.usefixtures("_logs_as_before")
 def test_a_url_shows_no_password() -> None:
     stream = io.StringIO()

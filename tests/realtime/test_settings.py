@@ -24,6 +24,7 @@ OTHER: dict[str, Any] = {
     "log_format": "console",
     "grace": 1.5,
     "readers": 7,
+    "workers": 3,
     "transport": "portable",
     "heartbeat": 12.5,
     "handshake": 3.5,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from realtime.__main__ import app
 from realtime.app import run
+from realtime.cluster.supervisor import supervise
 from realtime.settings import Settings, default_data, host_and_port
 from realtime.startup import StartError, data_folder, reason
 
@@ -274,6 +280,67 @@ def test_a_lock_that_says_nothing(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(StartError, match="process unknown"), data_folder(tmp_path):
             raise AssertionError("not reached")
+
+
+def test_a_folder_of_a_killed_supervisor_is_free_in_a_moment(tmp_path: Path) -> None:
+    """Its processes have inherited the lock, and are ending; its own is over."""
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.pwrite(lock.fileno(), b"%d\n" % over.pid, 0)
+        last = threading.Timer(0.1, lambda: fcntl.flock(lock, fcntl.LOCK_UN))
+        last.start()
+        with data_folder(tmp_path) as held:
+            assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+            assert os.fstat(held).st_ino == (tmp_path / "lock").stat().st_ino
+        last.join()
+
+
+def test_a_folder_that_nobody_frees_is_in_use_even_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.startup.ENDING", 0.05)
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.pwrite(lock.fileno(), b"%d\n" % over.pid, 0)
+        with pytest.raises(StartError, match="in use"), data_folder(tmp_path):
+            pass
+
+
+async def test_several_workers_need_linux_and_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = dataclasses.replace(settings(tmp_path), workers=2)
+    assert "realtime.serving" in await why(several)
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(StartError, match=r"--workers.* need Linux"):
+        await supervise(several, stop=trio.Event())
+
+
+async def test_the_supervisor_says_what_keeps_it_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it starts anybody."""
+    monkeypatch.setattr("realtime.cluster.supervisor.Process", None)
+    several = dataclasses.replace(settings(tmp_path), workers=2)
+    with data_folder(tmp_path), pytest.raises(StartError, match="in use by another server"):
+        await supervise(several, stop=trio.Event())
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    taken = listeners[0].socket.getsockname()[1]
+    for setting in ("listen", "media", "ops"):
+        port: Any = {setting: f"127.0.0.1:{taken}"}
+        given = dataclasses.replace(several, **port)
+        with pytest.raises(StartError, match=f"the port is in use .*--{setting}"):
+            await supervise(given, stop=trio.Event())
+    for listener in listeners:
+        await listener.aclose()
+    noise(tmp_path / "noise")
+    noisy = dataclasses.replace(several, data=tmp_path / "noise")
+    with pytest.raises(StartError, match="not a database"):
+        await supervise(noisy, stop=trio.Event())
 
 
 def test_only_one_failure_is_a_reason() -> None:

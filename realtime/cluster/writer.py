@@ -1,0 +1,74 @@
+"""The process that writes: the log, its consumers, and what looks after the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+import trio
+from prometheus_client import Gauge
+
+from realtime.cluster.role import Role
+from realtime.cluster.sockets import inherited, is_own
+from realtime.events.ledger import Ledger
+from realtime.fitting import projections
+from realtime.housekeeping import Collector
+from realtime.link.switchboard import Switchboard
+from realtime.stores import open_store, store_starts
+from store.blobs import BlobStore, LocalBlobs
+from store.interface import Store
+from store.log import Batch, read_head
+from store.projections.base import CountsHint, HomeHint
+
+log = structlog.get_logger("app")
+
+
+async def write(role: Role) -> None:
+    """Serves the links until it is told to stop; then commits what was promised."""
+    settings = role.settings
+    async with open_store(settings) as store:
+        with store_starts(settings):
+            blobs = LocalBlobs(settings.blobs, now_ms=role.clock.now_ms)
+        await _write(role, store, blobs)
+
+
+async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
+    boards: list[Switchboard] = []
+
+    def committed(batch: Batch) -> None:
+        boards[0].committed(batch)
+
+    def hint(hints: Sequence[HomeHint | CountsHint]) -> None:
+        boards[0].hint(hints)
+
+    ledger = Ledger(store, role.clock, role.metrics, committed, hint)
+    ledger.add_consumers(projections())
+    head = await store.read(read_head)
+    async with trio.open_nursery() as work:
+        board = Switchboard(store, ledger.batcher, role.clock, head, work)
+        boards.append(board)
+        links = Gauge("sunwire_links", "Processes at the writer.", registry=role.metrics)
+        links.set_function(lambda: board.links)
+        async with ledger.running():
+            work.start_soon(board.presence.run)
+            work.start_soon(Collector(store, blobs, role.clock, role.metrics).run)
+            listeners = inherited(role.start.sockets)
+            await work.start(partial(trio.serve_listeners, _own_alone(board), listeners))
+            role.control.ready(role.metrics, dict)
+            await role.stop.wait()
+        work.cancel_scope.cancel()
+
+
+def _own_alone(board: Switchboard) -> Callable[[trio.SocketStream], Awaitable[None]]:
+    async def handle(stream: trio.SocketStream) -> None:
+        try:
+            if is_own(stream):
+                await board.handle(stream)
+            else:
+                log.warning("link refused", why="another user")
+        except Exception as error:
+            log.error("link failed", exc_info=error)
+        await trio.aclose_forcefully(stream)
+
+    return handle
