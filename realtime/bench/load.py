@@ -236,17 +236,33 @@ class Load:
         return answers + max(0, sent * receivers - sum(self._counts))
 
 
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for parent in found:
+        for task in os.listdir(f"/proc/{parent}/task"):
+            with open(f"/proc/{parent}/task/{task}/children") as children:
+                found += [int(child) for child in children.read().split()]
+    return found
+
+
 def resident_kib(pid: int) -> int:
-    """The resident memory of a process, in KiB."""
-    with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    """The resident memory of a process and all below it, in KiB."""
+    total = 0
+    for one in family(pid):
+        with open(f"/proc/{one}/status") as status:
+            total += sum(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    return total
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used of the processors, kernel included."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What a process and all below it have used of the processors, kernel included."""
+    ticks = 0
+    for one in family(pid):
+        with open(f"/proc/{one}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

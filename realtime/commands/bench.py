@@ -34,6 +34,7 @@ class Run:
     load_cpu: Annotated[int, Parameter(help="core of the load generator; -1: any")] = (
         1 if (os.cpu_count() or 1) > 1 else -1
     )
+    workers: Annotated[int, Parameter(help="of the server: see `serve --workers`")] = 1
     json: Annotated[bool, Parameter(help="print one JSON object instead of a table")] = False
 
     def measure(self, kind: str, **wanted: Any) -> Figures:
@@ -44,6 +45,7 @@ class Run:
                 load_cpu=self.load_cpu,
                 seconds=self.seconds,
                 warm_up=self.warm_up,
+                flags=("--workers", str(self.workers)),
                 **wanted,
             )
         except BenchError as error:
@@ -51,6 +53,7 @@ class Run:
 
     def tell(self, figures: dict[str, Any]) -> None:
         """Prints the figures. Exit code 1 where something was lost, doubled or refused."""
+        figures["workers"] = self.workers
         figures["machine"] = f"{os.cpu_count()} cores, Python {platform.python_version()}"
         if self.json:
             show(figures)

@@ -17,9 +17,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", default="sqlite", help="mysql://… of an empty database")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="several processes, of which one or all are killed"
+    )
     arguments = parser.parse_args()
     started = time.monotonic()
-    run = partial(tests.chaos.run, store=arguments.store)
+    run = partial(tests.chaos.run, store=arguments.store, workers=arguments.workers)
     done = trio.run(run, arguments.rounds, arguments.seed, print)
     print(
         f"{arguments.rounds} rounds, seed {arguments.seed}, "

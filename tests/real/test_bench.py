@@ -44,7 +44,8 @@ def test_calls() -> None:
 
 
 def test_fanout() -> None:
-    figures = _bench("fanout", "--members", "20", "--rate", "50")
+    figures = _bench("fanout", "--members", "20", "--rate", "50", "--workers", "2")
+    assert figures["workers"] == 2
     assert figures["deliveries_per_second"] > 0
     assert figures["delivery_p50_ms"] > 0
 

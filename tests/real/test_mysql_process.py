@@ -36,6 +36,16 @@ async def test_nothing_acknowledged_is_lost_when_the_node_is_killed(admin: Admin
     assert done["messages"] > 20 * ROUNDS
 
 
+async def test_nothing_acknowledged_is_lost_when_one_of_several_processes_is_killed(
+    admin: Admin,
+) -> None:
+    """A worker and then the writer, as this seed has it."""
+    async with admin.database() as address:
+        url = url_of(address)
+        done = await tests.chaos.run(2, 3, lambda line: None, store=url, workers=2)
+    assert done["messages"] > 40
+
+
 async def test_another_node_takes_over_where_the_first_one_stopped(
     admin: Admin, tmp_path: Path
 ) -> None:
