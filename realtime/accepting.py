@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import trio
@@ -28,32 +29,21 @@ async def accepting(
         return {"gateway": "draining"} if front.gateway.draining else {}
 
     ops_server = OpsServer(front.metrics, ready, min(settings.handshake, REQUEST_TIMEOUT))
-    async with trio.open_nursery() as connections, trio.open_nursery() as accepts:
-        scopes = []
-        for handler, listeners in ((front.gateway.handle, websocket), (ops_server.handle, ops)):
-            if not listeners:
-                continue
-            scopes.append(trio.CancelScope())
-            await accepts.start(_accept, scopes[-1], handler, listeners, connections)
+    async with (
+        trio.open_nursery() as connections,
+        trio.open_nursery() as accepts,
+        trio.open_nursery() as arrivals,
+    ):
+        for listener in websocket:
+            arrivals.start_soon(front.gateway.accept, listener, connections)
+        if ops:
+            serve: Any = partial(trio.serve_listeners, handler_nursery=connections)
+            await accepts.start(serve, ops_server.handle, list(ops))
         try:
             yield
         finally:
-            scopes[0].cancel()
+            arrivals.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await front.gateway.drain(settings.grace)
             accepts.cancel_scope.cancel()
             connections.cancel_scope.cancel()
-
-
-async def _accept(
-    scope: trio.CancelScope,
-    handler: Callable[[trio.SocketStream], Awaitable[None]],
-    listeners: Sequence[GuardedListener],
-    connections: trio.Nursery,
-    task_status: trio.TaskStatus[Any],
-) -> None:
-    """Accepts until the scope is cancelled."""
-    with scope:
-        await trio.serve_listeners(
-            handler, list(listeners), handler_nursery=connections, task_status=task_status
-        )

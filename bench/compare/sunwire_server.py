@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 import trio
@@ -100,12 +100,13 @@ async def serve(settings: Settings) -> None:
 async def _listen(settings: Settings, core: Core, files: FileLimit) -> None:
     async with trio.open_nursery() as nursery:
         sockets = await listen("websocket", "listen", settings.listen)
-        listeners: list[Any] = [*Doors(files, core.metrics, nursery).guard(sockets)]
+        listeners = [*Doors(files, core.metrics, nursery).guard(sockets)]
         print(
             json.dumps({"event": "serving", "port": sockets[0].socket.getsockname()[1]}),
             flush=True,
         )
-        await trio.serve_listeners(core.gateway.handle, listeners, handler_nursery=nursery)
+        for listener in listeners:
+            nursery.start_soon(core.gateway.accept, listener, nursery)
 
 
 app = cyclopts.App(name="sunwire-compared", help="Sunwire with the service of the comparison.")

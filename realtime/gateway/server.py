@@ -70,21 +70,44 @@ class Gateway:
             self.node.metrics.connections -= 1
             session.lost(code, reason)
 
+    async def accept(
+        self, listener: trio.abc.Listener[trio.SocketStream], connections: trio.Nursery
+    ) -> None:
+        """Accepts connections until it is cancelled, which closes the listener. Those that the
+        fast transport takes over cost no task; the others run in the nursery."""
+        async with listener:
+            while True:
+                stream = await listener.accept()
+                if self._fast is None:
+                    connections.start_soon(self.handle, stream)
+                elif not self._adopt(self._fast, stream):
+                    await trio.aclose_forcefully(stream)
+
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one accepted stream, to its end or handed over to the fast transport. Never
         raises for what the peer does."""
+        if self._fast is not None and isinstance(stream, trio.SocketStream):
+            if not self._adopt(self._fast, stream):
+                await trio.aclose_forcefully(stream)
+            return
+        peer = peer_of(stream)
+        if self._may_enter(peer):
+            await portable.serve(self, stream, peer)
+        else:
+            await trio.aclose_forcefully(stream)
+
+    def _adopt(self, transport: FastTransport, stream: trio.SocketStream) -> bool:
+        """Whether the transport has taken the stream over; if not it is to be closed."""
         peer = peer_of(stream)
         if not self._may_enter(peer):
-            await trio.aclose_forcefully(stream)
-        elif self._fast is not None and isinstance(stream, trio.SocketStream):
-            try:
-                self._fast.adopt(stream, peer)
-            except Exception as error:
-                log.error("connection not adopted", peer=peer, exc_info=error)
-                self.leave(peer)
-                await trio.aclose_forcefully(stream)
-        else:
-            await portable.serve(self, stream, peer)
+            return False
+        try:
+            transport.adopt(stream, peer)
+        except Exception as error:
+            log.error("connection not adopted", peer=peer, exc_info=error)
+            self.leave(peer)
+            return False
+        return True
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs what the sessions rely on, and sends the checkpoints that are due. Connections

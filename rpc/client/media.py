@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -72,17 +73,48 @@ async def upload(
 
 
 async def _put(address: str, source: Path | bytes, size: int) -> None:
+    pieces = _Pieces(source)
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
-            answer = await http.put(
-                address,
-                content=_file(source) if isinstance(source, Path) else source,
-                headers={"Content-Length": str(size)},
-            )
+            request = http.build_request("PUT", address, headers={"Content-Length": str(size)})
+            request.stream = pieces
+            answer = await http.send(request)
     except httpx.HTTPError as error:
         raise UploadError(0, str(error) or type(error).__name__) from error
+    finally:
+        await pieces.aclose()
     if not answer.is_success:
         raise UploadError(answer.status_code, answer.text.strip()[:500])
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """The bytes to send, once. Not a generator, as httpx makes of bytes: one that is left in the
+    middle, because the connection is gone, would be left to the garbage collector."""
+
+    def __init__(self, source: Path | bytes) -> None:
+        self._source = source
+        self._begun = False
+        self._file: Any = None  # Trio's wrapper of a binary file
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if isinstance(self._source, bytes):
+            piece = b"" if self._begun else self._source
+        else:
+            if self._file is None:
+                self._file = await trio.open_file(self._source, "rb")
+            piece = await self._file.read(CHUNK)
+        self._begun = True
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        if self._file is not None:
+            with trio.CancelScope(shield=True):
+                await self._file.aclose()
 
 
 def _address(url: str, media_url: str) -> str:
@@ -97,9 +129,3 @@ def _measure(path: Path) -> tuple[int, bytes]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return file.tell(), digest.digest()
-
-
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    async with await trio.open_file(path, "rb") as file:
-        while piece := await file.read(CHUNK):
-            yield piece

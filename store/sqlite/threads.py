@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -58,6 +59,8 @@ class ThreadRunner:
         self._jobs: queue.SimpleQueue[Callable[[sqlite3.Connection], None] | None] = (
             queue.SimpleQueue()
         )
+        self._results: deque[tuple[trio.lowlevel.Task, outcome.Outcome[Any]]] = deque()
+        self._announced = False
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, args=(one,), name=f"{name}-{number}", daemon=True)
@@ -82,11 +85,13 @@ class ThreadRunner:
         def job(connection: sqlite3.Connection) -> None:
             if not begun.acquire(blocking=False):
                 return
-            result = outcome.capture(fn, connection)
-            try:
-                token.run_sync_soon(trio.lowlevel.reschedule, task, result)
-            except trio.RunFinishedError:  # pragma: no cover - the loop died under us
-                pass
+            self._results.append((task, outcome.capture(fn, connection)))
+            if not self._announced:  # else the loop is on its way, and will find this too
+                self._announced = True
+                try:
+                    token.run_sync_soon(self._hand_over)
+                except trio.RunFinishedError:  # pragma: no cover - the loop died under us
+                    pass
 
         def abort(_: Any) -> trio.lowlevel.Abort:
             withdrawn = begun.acquire(blocking=False)
@@ -96,6 +101,14 @@ class ThreadRunner:
         self._jobs.put(job)
         value: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return value
+
+    def _hand_over(self) -> None:
+        """Wakes the tasks whose results are there. In the loop's thread: waking it costs a
+        system call, which results that come together share."""
+        self._announced = False  # first: what comes from now on is announced again
+        while self._results:
+            task, result = self._results.popleft()
+            trio.lowlevel.reschedule(task, result)
 
     async def aclose(self) -> None:
         if not self._closed:

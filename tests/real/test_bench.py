@@ -13,7 +13,7 @@ from tests.real.process import ROOT
 
 pytestmark = pytest.mark.real
 
-SHORT = ("--seconds", "0.3", "--warm-up", "0.1", "--json")
+SHORT = ("--seconds", "1", "--warm-up", "0.1", "--json")
 
 
 def _bench(*arguments: str) -> dict[str, Any]:
