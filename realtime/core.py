@@ -163,7 +163,9 @@ class Core(Front):
         metrics: CollectorRegistry,
     ) -> None:
         super().__init__(store, clock, views, head, limits, metrics)
-        self.ledger = Ledger(store, clock, metrics, self._committed, self.hints.offer)
+        self.ledger = Ledger(
+            store, clock, metrics, self._committed, self.hints.offer, self.delivery.expect
+        )
         self.committer = self.batcher = self.ledger.batcher
         self.signals = self.local
         self.presence = PresenceKeeper(store, self.hub, self.signals, clock)

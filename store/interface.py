@@ -41,6 +41,11 @@ class Queries(Reads, Protocol):
 class Store(Queries, Protocol):
     """A relational backend."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may write to it meanwhile."""
+        ...
+
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         """Applies a batch in one transaction, with its log entries. Durable when it returns.
 

@@ -43,6 +43,10 @@ class Dialect(Protocol):
         """The suffix that locks the rows a SELECT reads; empty where the writer is alone."""
         ...
 
+    def now_ms(self) -> str:
+        """The database's own time as a value in a statement: Unix milliseconds."""
+        ...
+
 
 class Transaction(Protocol):
     """One transaction or, for reads, one snapshot: every statement sees the same state."""

@@ -42,7 +42,10 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     def hint(hints: Sequence[HomeHint | CountsHint]) -> None:
         boards[0].hint(hints)
 
-    ledger = Ledger(store, role.clock, role.metrics, committed, hint)
+    def reached(position: int) -> None:
+        boards[0].reached(position)
+
+    ledger = Ledger(store, role.clock, role.metrics, committed, hint, reached)
     ledger.add_consumers(projections())
     head = await store.read(read_head)
     async with trio.open_nursery() as work:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import structlog
 import trio
 
 from realtime.events.batcher import Batcher
+from realtime.events.leases import Ownership, SoleOwner
 from rpc.context import Clock
 from store.errors import StoreError
 from store.interface import Store
-from store.log import Entry
+from store.log import Kind
 from store.projections.base import (
     Consume,
     Consumed,
@@ -20,9 +21,11 @@ from store.projections.base import (
     Projection,
     VisibleProjection,
     consume,
+    lease_of,
     offset,
     skip_entry,
 )
+from store.queries.leases import Fenced
 
 log = structlog.get_logger("consumers")
 
@@ -31,7 +34,8 @@ BACKOFF = (0.05, 0.5, 2.0)  # seconds between the attempts at an entry; then it 
 
 
 class Consumer:
-    """One projection with its own task. `position` is how far it has taken effect."""
+    """One projection with its own task, on the node that owns it. `position` is how far it has
+    taken effect there."""
 
     def __init__(
         self,
@@ -40,8 +44,12 @@ class Consumer:
         batcher: Batcher,
         clock: Clock,
         on_hints: Callable[[Sequence[HomeHint | CountsHint]], None],
+        ownership: Ownership | None = None,
     ) -> None:
+        """`ownership` says when this node may run it; without one there are no other nodes."""
         self.name = projection.name
+        self._ownership = ownership or SoleOwner()
+        self._fence = 0
         self._projection = projection
         self._store = store
         self._batcher = batcher
@@ -51,10 +59,9 @@ class Consumer:
         self._idle = trio.Event()
         self.position = 0
 
-    def notice(self, entries: Sequence[Entry]) -> None:
-        """Tells of new entries; wakes the consumer when one of them is of interest."""
-        kinds = self._projection.kinds
-        if any(entry.kind in kinds for entry in entries):
+    def notice(self, kinds: Set[Kind]) -> None:
+        """Tells of new entries of these kinds; wakes the consumer when one is of interest."""
+        if not self._projection.kinds.isdisjoint(kinds):
             self._idle = trio.Event() if self._idle.is_set() else self._idle
             self._wake.set()
 
@@ -63,6 +70,16 @@ class Consumer:
         await self._idle.wait()
 
     async def run(self) -> None:
+        while True:
+            self._fence = await self._ownership.wait(lease_of(self.name))
+            try:
+                await self._consume()
+            except Fenced:
+                # Another node took over while this one was away; it goes on from the offset.
+                self._ownership.lost(lease_of(self.name))
+
+    async def _consume(self) -> None:
+        """Goes on as long as the node owns it; raises `Fenced` when it does not any more."""
         alone = 0  # entries still to be taken one by one: somewhere among them one fails
         failures = 0  # of the entry taken alone
         failure = Exception()
@@ -77,6 +94,8 @@ class Consumer:
             except StoreError as error:
                 await self._wait_for_store(error)
                 continue
+            except Fenced:
+                raise
             except Exception as error:
                 if not alone:
                     log.warning("consumer looks for what fails", consumer=self.name, exc_info=error)
@@ -112,9 +131,10 @@ class Consumer:
     async def _step(self, limit: int) -> Consumed:
         projection = self._projection
         if isinstance(projection, VisibleProjection):
-            change = Consume(projection=projection, limit=limit)
+            change = Consume(projection=projection, limit=limit, fence=self._fence)
             return await self._batcher.submit(change).wait()
-        return await self._store.write(consume, projection, limit, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        return await self._store.write(consume, projection, limit, now_ms, self._fence)
 
     async def _set_aside(self, error: Exception) -> None:
         position = await self._store.write(
@@ -124,6 +144,7 @@ class Consumer:
             self._projection.kinds,
             repr(error),
             self._clock.now_ms(),
+            self._fence,
         )
         if position:
             log.error("entry set aside", consumer=self.name, position=position)

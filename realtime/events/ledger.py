@@ -9,14 +9,22 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry, Gauge
 
+from realtime.events import leases
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
+from realtime.events.tail import News, Tail
 from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
 from store.errors import StoreError
 from store.interface import Store
-from store.log import Batch
-from store.projections.base import CountsHint, HomeHint, Projection, VisibleProjection
+from store.log import Batch, Kind
+from store.projections.base import (
+    CountsHint,
+    HomeHint,
+    Projection,
+    VisibleProjection,
+    lease_of,
+)
 from store.queries.codes import forget_old_codes
 from store.queries.guesses import forget_old_guesses
 
@@ -37,15 +45,20 @@ class Ledger:
         metrics: CollectorRegistry,
         on_commit: Callable[[Batch], None],
         on_hints: Callable[[Sequence[HomeHint | CountsHint]], None],
+        on_head: Callable[[int], None],
     ) -> None:
-        """Both are called without waiting: `on_commit` after each commit and before its
-        callers hear of it, `on_hints` with what live sessions may be told."""
+        """They are called without waiting: `on_commit` after each commit and before its
+        callers hear of it; `on_hints` with what live sessions may be told; `on_head` with the
+        position to which the log has come by what other nodes have committed."""
         self._store = store
         self._clock = clock
         self._on_commit = on_commit
         self._on_hints = on_hints
+        self._on_head = on_head
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
+        self.leases: leases.Leases | None = None
+        self._tail = Tail(store, self._news) if store.shared else None
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_batcher_waiting", "Changes queued.", self.batcher.waiting),
             ("sunwire_batches", "Batches committed.", lambda: self.batcher.batches),
@@ -55,9 +68,18 @@ class Ledger:
             Gauge(name, text, registry=metrics).set_function(value)
 
     def add_consumers(self, projections: Iterable[Projection | VisibleProjection]) -> None:
+        """Called once. Where other nodes write to the store too, one of them runs a consumer."""
+        added = list(projections)
+        if self._store.shared:
+            self.leases = leases.Leases(
+                self._store,
+                [lease_of(one.name) for one in added],
+                lifetime=leases.LIFETIME,
+                renew=leases.RENEW,
+            )
         self.consumers += [
-            Consumer(projection, self._store, self.batcher, self._clock, self._on_hints)
-            for projection in projections
+            Consumer(one, self._store, self.batcher, self._clock, self._on_hints, self.leases)
+            for one in added
         ]
 
     @asynccontextmanager
@@ -76,6 +98,10 @@ class Ledger:
             nursery.start_soon(self._keep_house)
             for consumer in self.consumers:
                 nursery.start_soon(consumer.run)
+            if self.leases is not None:
+                nursery.start_soon(self.leases.run)
+            if self._tail is not None:
+                nursery.start_soon(self._tail.run)
             try:
                 yield
             finally:
@@ -91,8 +117,19 @@ class Ledger:
 
     def _committed(self, batch: Batch) -> None:
         self._on_commit(batch)
+        if self._tail is not None:
+            end = batch.head.position
+            self._tail.committed(end - len(batch.entries), end)
+        self._wake(entry.kind for entry in batch.entries)
+
+    def _news(self, news: News) -> None:
+        self._on_head(news.position)
+        self._wake(news.kinds)
+
+    def _wake(self, kinds: Iterable[Kind]) -> None:
+        found = frozenset(kinds)
         for consumer in self.consumers:
-            consumer.notice(batch.entries)
+            consumer.notice(found)
 
     async def _keep_house(self) -> None:
         while True:

@@ -139,6 +139,14 @@ class Switchboard:
                 behind = peer.channel.waiting > BEHIND
                 peer.channel.post(reached if behind else data + reached)
 
+    def reached(self, position: int) -> None:
+        """Tells every process that other nodes have committed up to a position."""
+        self._head = self._head._replace(position=max(position, self._head.position))
+        data = CODEC.encode(Reached(position))
+        for peer in self._peers:
+            if peer.follows:
+                peer.channel.post(data)
+
     def hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
         """Tells every process what its sessions may be told."""
         home = [hint for hint in hints if isinstance(hint, HomeHint)]

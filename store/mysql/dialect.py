@@ -70,6 +70,10 @@ class MysqlDialect:
     def for_update() -> str:
         return " FOR UPDATE"
 
+    @staticmethod
+    def now_ms() -> str:
+        return "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+
 
 def _insert(table: str, names: Sequence[str]) -> str:
     return (

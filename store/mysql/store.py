@@ -45,6 +45,8 @@ class MysqlStore:
     nodes follow each other. A read that is cancelled is ended on the server too.
     """
 
+    shared = True
+
     def __init__(self, address: Address, thread: LoopThread, readers: int, limits: Limits) -> None:
         self._address = address
         self._limits = limits

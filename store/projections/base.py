@@ -10,6 +10,7 @@ import msgspec
 
 from store.changes.base import Key, SingleChange
 from store.log import Entry, Kind, WriteTransaction, read_entries, read_head
+from store.queries.leases import check_fence
 from store.transaction import Transaction
 
 
@@ -73,15 +74,25 @@ async def offset(tx: Transaction, name: str) -> int:
     return found[0][0] if found else 0
 
 
-async def _move(tx: Transaction, name: str, position: int, now_ms: int) -> None:
+async def _move(tx: Transaction, name: str, position: int, fence: int, now_ms: int) -> None:
     await tx.run(
         tx.dialect.upsert("consumers", ("name",), ("position", "fence", "updated_ms")),
-        (name, position, 0, now_ms),
+        (name, position, fence, now_ms),
     )
 
 
-async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: int) -> Consumed:
-    """One step of an invisible projection: at most `limit` entries, and the offset."""
+def lease_of(name: str) -> str:
+    """The name of the lease under which a consumer runs."""
+    return f"consumer.{name}"
+
+
+async def consume(
+    tx: Transaction, projection: Projection, limit: int, now_ms: int, fence: int = 0
+) -> Consumed:
+    """One step of an invisible projection: at most `limit` entries, and the offset. Raises
+    `Fenced` where the consumer's lease has another owner than the one with this fence; with 0
+    there are no others."""
+    await check_fence(tx, lease_of(projection.name), fence)
     position = await offset(tx, projection.name)
     head = await read_head(tx)
     entries = await read_entries(tx, position, head.position, limit, projection.kinds)
@@ -90,16 +101,23 @@ async def consume(tx: Transaction, projection: Projection, limit: int, now_ms: i
     if reached == position:
         return Consumed(position=position, read=0)
     hints = await projection.project(tx, entries) if entries else []
-    await _move(tx, projection.name, reached, now_ms)
+    await _move(tx, projection.name, reached, fence, now_ms)
     return Consumed(position=reached, read=len(entries), hints=_known(hints))
 
 
 async def skip_entry(
-    tx: Transaction, name: str, after: int, kinds: frozenset[Kind], error: str, now_ms: int
+    tx: Transaction,
+    name: str,
+    after: int,
+    kinds: frozenset[Kind],
+    error: str,
+    now_ms: int,
+    fence: int = 0,
 ) -> int:
     """Sets the entry that follows `after` aside as a dead letter, moves on and returns its
     position. Where the consumer is not at `after` (an earlier call was made and its answer
-    lost), or nothing follows, it does nothing and returns 0."""
+    lost), or nothing follows, it does nothing and returns 0. Raises `Fenced` as `consume`."""
+    await check_fence(tx, lease_of(name), fence)
     if await offset(tx, name) != after:
         return 0
     head = await read_head(tx)
@@ -110,7 +128,7 @@ async def skip_entry(
         tx.dialect.insert_new("dead_letters", ("consumer", "position", "error", "at_ms")),
         (name, entries[0].position, error[:2000], now_ms),
     )
-    await _move(tx, name, entries[0].position, now_ms)
+    await _move(tx, name, entries[0].position, fence, now_ms)
     return entries[0].position
 
 
@@ -126,11 +144,13 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
 
     projection: VisibleProjection
     limit: int
+    fence: int = 0  # see `consume`
 
     def excludes(self) -> Sequence[Key]:
         return (("consumer", self.projection.name),)
 
     async def apply_one(self, tx: WriteTransaction) -> Consumed:
+        await check_fence(tx, lease_of(self.projection.name), self.fence)
         position = await offset(tx, self.projection.name)
         # Entries of this very batch are not in the table yet: they are for the next step.
         head = tx.start
@@ -139,5 +159,5 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
         if reached == position:
             return Consumed(position=position, read=0)
         hints = await self.projection.project(tx, entries) if entries else []
-        await _move(tx, self.projection.name, reached, tx.now_ms)
+        await _move(tx, self.projection.name, reached, self.fence, tx.now_ms)
         return Consumed(position=reached, read=len(entries), hints=_known(hints))

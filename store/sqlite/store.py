@@ -38,6 +38,8 @@ class SqliteStore:
     each call in a snapshot of its own. `SqliteStore.in_memory()` runs inline, for tests.
     """
 
+    shared = False
+
     def __init__(self, writer: Runner, readers: Runner) -> None:
         self._writer = writer
         self._readers = readers

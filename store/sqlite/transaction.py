@@ -58,6 +58,10 @@ class SqliteDialect:
     def for_update() -> str:
         return ""
 
+    @staticmethod
+    def now_ms() -> str:
+        return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
 
 class SqliteTransaction:
     """Statements on one connection. Its coroutines never wait: they may be driven anywhere."""

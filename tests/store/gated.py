@@ -29,6 +29,8 @@ class GatedStore:
     """A `Store`. `hold` stops calls of a kind until `release`; `fail` makes the next ones
     raise."""
 
+    shared = False
+
     def __init__(self, inner: SqliteStore) -> None:
         self.inner = inner
         self.calls: list[tuple[str, tuple[Any, ...]]] = []

@@ -71,7 +71,10 @@ class TestCluster:
         def hint(hints: Any) -> None:
             self.switchboard.hint(hints)
 
-        self.ledger = Ledger(self.store, clock, CollectorRegistry(), committed, hint)
+        def reached(position: int) -> None:
+            self.switchboard.reached(position)
+
+        self.ledger = Ledger(self.store, clock, CollectorRegistry(), committed, hint, reached)
         self.ledger.add_consumers(projections())
         async with trio.open_nursery() as nursery:
             self.switchboard = Switchboard(self.store, self.ledger.batcher, clock, head, nursery)

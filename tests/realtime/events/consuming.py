@@ -132,7 +132,7 @@ class Consuming:
 
     def committed(self, batch: Batch) -> None:
         if self.consumer is not None:
-            self.consumer.notice(batch.entries)
+            self.consumer.notice({entry.kind for entry in batch.entries})
 
     async def kept(self) -> list[int]:
         rows = await self.store.inner.read(_rows, "SELECT subject FROM kept ORDER BY rowid")

@@ -68,21 +68,20 @@ async def test_they_go_on_wherever_they_were_cut_off(
     async with admin.database() as place:
         store = until_the_end(await MysqlStore.open(place))
         cut_off = CutOff(monkeypatch, after=after)
-        applied: list[str] = []
+
         step, tries = 7, 0
         while True:
             cut_off.left = step
             step = 4 + step % 11  # long enough to come on, and never the same way
             tries += 1
             try:
-                applied = await store.migrate()
+                await store.migrate()
             except Unavailable:
                 continue
             break
         cut_off.left = 1 << 30
         assert tries > 10
         assert await schema(admin, place) == whole
-        assert applied
         found = await admin.execute(
             f"SELECT number, name FROM {place.database}.migrations ORDER BY number"
         )
