@@ -8,7 +8,6 @@ from rpc.lastuse import LastUses
 from store import tokens
 from store.queries import sessions
 from store.records import SessionRecord
-from store.transaction import Transaction
 
 MAX_TOKEN = 200  # characters; ours have fewer than 80
 
@@ -23,7 +22,7 @@ async def authenticate_token(
     """
     now_ms = clock.now_ms()
     digest = tokens.digest(token)
-    found = None if len(token) > MAX_TOKEN else await reads.read(_admission, digest, now_ms)
+    found = None if len(token) > MAX_TOKEN else await reads.read(sessions.admission, digest, now_ms)
     if found is None:
         raise CallError(Code.UNAUTHENTICATED, "this session has ended: sign in again")
     session, replaces = found
@@ -45,10 +44,3 @@ def still_living(session: SessionRecord | None, now_ms: int) -> SessionRecord:
     if session is None or not sessions.is_living(session, now_ms):
         raise CallError(Code.UNAUTHENTICATED, "this session has ended: sign in again")
     return session
-
-
-async def _admission(
-    tx: Transaction, token_hash: bytes, now_ms: int
-) -> tuple[SessionRecord, bool] | None:
-    session = await sessions.authenticate(tx, token_hash, now_ms)
-    return None if session is None else (session, await sessions.has_replaced(tx, token_hash))

@@ -11,10 +11,12 @@ from store.transaction import Row, Transaction
 
 TOUCH_EVERY_MS = 60 * 1000
 
-_SELECT = (
+_COLUMNS = (
     "SELECT s.id, s.user_id, s.device, s.client, s.created_ms, COALESCE(u.at_ms, s.created_ms), "
-    "s.expires_ms, s.revoked_ms FROM sessions s LEFT JOIN session_uses u ON u.session_id = s.id "
+    "s.expires_ms, s.revoked_ms"
 )
+_SESSIONS = "FROM sessions s LEFT JOIN session_uses u ON u.session_id = s.id "
+_SELECT = f"{_COLUMNS} {_SESSIONS}"
 
 
 def _session_of(row: Row) -> SessionRecord:
@@ -36,24 +38,28 @@ def is_living(session: SessionRecord, now_ms: int) -> bool:
 
 async def authenticate(tx: Transaction, token_hash: bytes, now_ms: int) -> SessionRecord | None:
     """The living session that a token opens, by the token's digest."""
-    found = await tx.rows(_SELECT + "WHERE s.token_hash = ?", (token_hash,))
+    found = await admission(tx, token_hash, now_ms)
+    return found[0] if found is not None else None
+
+
+async def admission(
+    tx: Transaction, token_hash: bytes, now_ms: int
+) -> tuple[SessionRecord, bool] | None:
+    """The living session that a token opens, and whether this is the session's newest token
+    while older ones still open it."""
+    found = await tx.rows(
+        f"{_COLUMNS}, EXISTS (SELECT 1 FROM old_tokens o WHERE o.session_id = s.id) "
+        f"{_SESSIONS}WHERE s.token_hash = ?",
+        (token_hash,),
+    )
+    replaces = bool(found and found[0][8])
     if not found:
         found = await tx.rows(
             _SELECT + "JOIN old_tokens o ON o.session_id = s.id WHERE o.token_hash = ?",
             (token_hash,),
         )
     session = _session_of(found[0]) if found else None
-    return session if session is not None and is_living(session, now_ms) else None
-
-
-async def has_replaced(tx: Transaction, token_hash: bytes) -> bool:
-    """Whether this is the newest token of its session, and older ones still open it."""
-    found = await tx.rows(
-        "SELECT o.session_id FROM sessions s JOIN old_tokens o ON o.session_id = s.id "
-        "WHERE s.token_hash = ? LIMIT 1",
-        (token_hash,),
-    )
-    return bool(found)
+    return (session, replaces) if session is not None and is_living(session, now_ms) else None
 
 
 @procedure

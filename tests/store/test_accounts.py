@@ -288,7 +288,9 @@ async def test_a_token_superseded_meanwhile_ends_no_other(world: Social) -> None
     )
     await world.store.write(sessions.end_old_tokens, old)
     assert await world.store.read(sessions.authenticate, old, world.now_ms) is not None
-    assert not await world.store.read(sessions.has_replaced, old)
+    admitted = await world.store.read(sessions.admission, old, world.now_ms)
+    assert admitted is not None
+    assert not admitted[1]
 
 
 async def test_revoking_ends_a_session_s_old_tokens_too(world: Social) -> None:
