@@ -83,7 +83,10 @@ class Control:
         if isinstance(message, Stop):
             self._stop.set()
         elif isinstance(message, Ask):
-            report = Report(message.number, self._missing(), families_of(self._metrics))
+            if message.number:
+                report = Report(message.number, self._missing(), families_of(self._metrics))
+            else:
+                report = Report(0, {}, [])
             self._channel.post(CODEC.encode(report))
 
 

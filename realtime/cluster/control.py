@@ -45,7 +45,7 @@ class Stop(Message, frozen=True):
 
 
 class Ask(Message, frozen=True):
-    """How are you?"""
+    """How are you? With the number 0: are you there?"""
 
     number: int
 

@@ -24,6 +24,8 @@ BACKOFF = (0.05, 0.2, 1.0, 5.0)  # seconds before a process that died is started
 STEADY = 10.0  # seconds after which its death counts as the first
 UP_WITHIN = 60.0  # seconds for a process to serve
 ANSWER = 1.0  # seconds for it to say how it is
+LOOK = 10.0  # seconds between two questions whether it is there
+HUNG = 60.0  # seconds without a word, after which it is killed
 
 
 class Process:
@@ -43,6 +45,7 @@ class Process:
         self._channel: Channel | None = None
         self._ended = trio.Event()
         self._stopping = False
+        self._heard = trio.Event()  # the next word of it
         self._numbers = count(1)
         self._asked: dict[int, trio.Event] = {}
         self._reports: dict[int, Report] = {}
@@ -96,7 +99,7 @@ class Process:
             log.info("process started", name=self.name, pid=process.pid)
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch_start)
+                    nursery.start_soon(self._watch, self._channel)
                     nursery.start_soon(self._channel.run, self._handle)
                     await process.wait()
                     nursery.cancel_scope.cancel()
@@ -110,18 +113,31 @@ class Process:
         assert process.returncode is not None
         return process.returncode
 
-    async def _watch_start(self) -> None:
-        await trio.sleep(UP_WITHIN)
+    async def _watch(self, channel: Channel) -> None:
+        """Kills it when it does not come to serve, or hangs."""
+        with trio.move_on_after(UP_WITHIN):
+            while not self.up:
+                await self._heard.wait()
         if not self.up:
             log.error("process does not serve", name=self.name, seconds=UP_WITHIN)
             self.kill()
+        while True:
+            channel.post(CODEC.encode(Ask(0)))
+            with trio.move_on_after(HUNG) as waiting:
+                await self._heard.wait()
+            if waiting.cancelled_caught:
+                log.error("process hangs", name=self.name, seconds=HUNG)
+                self.kill()
+            await trio.sleep(LOOK)
 
     def _handle(self, kind: int, payload: bytes) -> None:
         message = CODEC.decode(kind, payload)
         if isinstance(message, Ready):
             self.up = True
             self.ready.set()
-        elif isinstance(message, Report) and message.number in self._asked:
+        heard, self._heard = self._heard, trio.Event()
+        heard.set()
+        if isinstance(message, Report) and message.number in self._asked:
             self._reports[message.number] = message
             self._asked[message.number].set()
 

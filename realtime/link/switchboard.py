@@ -115,7 +115,7 @@ class Switchboard:
             pending.withdraw()
         for user_id in self._users.lost(peer):
             self.presence.changed(user_id)
-        log.info("link closed", process=peer.name)
+        log.info("link closed", name=peer.name)
 
     # To all
 
@@ -200,7 +200,7 @@ class Switchboard:
         if not isinstance(hello, Hello):
             raise LinkError("the first message is no hello")
         if hello.version != VERSION:
-            log.warning("link refused", process=hello.name, version=hello.version)
+            log.warning("link refused", name=hello.name, version=hello.version)
             peer.tell(Refused(f"version {hello.version} of the link, and here is {VERSION}"))
             return  # it goes by itself, or is cut off in a while
         peer.name, peer.follows, peer.greeted = hello.name, hello.follows, True
@@ -212,7 +212,7 @@ class Switchboard:
         self._peers.add(peer)
         head = self._head
         peer.tell(Welcome(head.position, head.epoch, self.presence.online()))
-        log.info("link opened", process=peer.name)
+        log.info("link opened", name=peer.name)
 
     def _submit(self, peer: Peer, asked: Submit) -> None:
         try:
@@ -220,7 +220,7 @@ class Switchboard:
             pending = self._batcher.submit(change, partial(self._settled, peer, asked.number))
         except Exception as error:
             if isinstance(error, UnknownChange):
-                log.error("change not taken", process=peer.name, error=str(error))
+                log.error("change not taken", name=peer.name, error=str(error))
             peer.tell(Outcome(asked.number, NIL, encode_error(error)))
         else:
             peer.changes[asked.number] = pending

@@ -165,6 +165,25 @@ async def test_one_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Mo
         assert one.process.deaths == 0
 
 
+async def test_one_that_hangs_is_killed_and_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervising, "HUNG", 0.3)
+    monkeypatch.setattr(supervising, "LOOK", 0.05)
+    with structlog.testing.capture_logs() as logs:
+        async with supervised(monkeypatch, OBEDIENT) as one:
+            pid = await one.pid()
+            await trio.sleep(0.6)
+            assert await one.pid() == pid, "it answers"
+            os.kill(pid, signal.SIGSTOP)
+            with trio.fail_after(5):
+                while lives(pid):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            assert await one.pid() != pid
+    said = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert said == ["process hangs", "process died"]
+
+
 async def test_it_ends_with_its_supervisor_even_where_it_is_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
