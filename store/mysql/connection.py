@@ -172,7 +172,11 @@ def _settings(flavour: Flavour, limits: Limits) -> list[str]:
             # Long lists are searched by the index as short ones are.
             "in_predicate_conversion_threshold = 4294967295",
         ]
-    return [*common, f"max_execution_time = {limits.statement * 1000}"]
+    return [
+        *common,
+        f"max_execution_time = {limits.statement * 1000}",
+        f"wait_timeout = {limits.idle}",  # in a transaction or not: the pool opens another
+    ]
 
 
 def _tls(address: Address) -> ssl.SSLContext | None:

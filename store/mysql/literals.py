@@ -19,6 +19,11 @@ CHUNK = 1 << 18  # characters of one statement of many rows; a larger row goes a
 
 _QUOTED_OR_MARK = re.compile(r"'(?:[^'\\]|\\.)*'|\?")
 _ESCAPES = str.maketrans({"\0": "\\0", "'": "\\'", "\\": "\\\\"})
+FEW_ROWS = 16  # up to so many an UPDATE is repeated instead of joined
+
+_UPDATE = re.compile(
+    r"UPDATE (\w+) SET (\w+ = \?(?:, \w+ = \?)*) WHERE (\w+ = \?(?: AND \w+ = \?)*)"
+)
 _INSERT = re.compile(
     r"(INSERT\s+INTO\s+\w+\s*\([^()]*\)\s*VALUES\s*)(\([^()]*\))(\s+ON\s+DUPLICATE\s.*)?", re.S
 )
@@ -107,25 +112,84 @@ def _as_insert(sql: str) -> _Insert | None:
     return _Insert(found[1], row, found[3] or "", len(parts) - 1)
 
 
-def render_many(sql: str, rows: Iterable[Sequence[Value]]) -> Iterator[str]:
+class _Update(NamedTuple):
+    head: str
+    tail: str
+    keys: int  # how many of the values, the last ones, name the row
+    width: int
+
+
+@lru_cache(256)
+def _as_update(sql: str) -> _Update | None:
+    """The parts of an UPDATE that sets columns of the rows with certain others, joined to a table
+    of values; None for another statement."""
+    found = _UPDATE.fullmatch(sql.strip())
+    if found is None:
+        return None
+    table = found[1]
+    columns = re.findall(r"(\w+) = \?", found[2])
+    keys = re.findall(r"(\w+) = \?", found[3])
+    if set(columns) & set(keys):
+        return None
+    names = [f"c{number}" for number in range(len(columns) + len(keys))]
+    given = dict(zip([*columns, *keys], names, strict=True))
+    return _Update(
+        f"UPDATE (WITH given ({', '.join(names)}) AS (VALUES ",
+        f") SELECT * FROM given) given STRAIGHT_JOIN {table} ON "
+        + " AND ".join(f"{table}.{name} = given.{given[name]}" for name in keys)
+        + " SET "
+        + ", ".join(f"{table}.{name} = given.{given[name]}" for name in columns),
+        len(keys),
+        len(names),
+    )
+
+
+def render_many(sql: str, rows: Iterable[Sequence[Value]], row_word: str = "") -> Iterator[str]:
     """The statement for many rows, in as few strings as their size allows: an INSERT as one of
-    many rows, any other as many statements."""
+    many rows, an UPDATE joined to the values, any other as many statements. `row_word` stands
+    before a row of a table of values."""
     insert = _as_insert(sql)
-    head, separator, tail = ("", "; ", "") if insert is None else (insert.head, ", ", insert.tail)
+    if insert is not None:
+        texts = (_row(insert, row) for row in rows)
+        return _joined(texts, insert.head, ", ", insert.tail)
+    update = _as_update(sql)
+    if update is not None:
+        rows = list(rows)
+        if len(rows) > FEW_ROWS:
+            return _joined(_given(update, rows, row_word), update.head, ", ", update.tail)
+    return _joined((render(sql, row) for row in rows), "", "; ", "")
+
+
+def _joined(texts: Iterable[str], head: str, separator: str, tail: str) -> Iterator[str]:
     pieces: list[str] = []
     size = 0
-    for row in rows:
-        piece = render(sql, row) if insert is None else _row(insert, row)
-        if pieces and size + len(piece) > CHUNK:
+    for text in texts:
+        if pieces and size + len(text) > CHUNK:
             yield head + separator.join(pieces) + tail
             pieces, size = [], 0
-        pieces.append(piece)
-        size += len(piece)
+        pieces.append(text)
+        size += len(text)
     if pieces:
         yield head + separator.join(pieces) + tail
 
 
+def _given(update: _Update, rows: Iterable[Sequence[Value]], row_word: str) -> Iterator[str]:
+    """Of several for one row the last one, which would have had the last word."""
+    last: dict[tuple[Value, ...], Sequence[Value]] = {}
+    for row in rows:
+        _check_width(row, update.width)
+        key = tuple(row[-update.keys :])
+        last.pop(key, None)
+        last[key] = row
+    for row in last.values():
+        yield f"{row_word}({', '.join([literal(value) for value in row])})"
+
+
 def _row(insert: _Insert, row: Sequence[Value]) -> str:
-    if len(row) != insert.width:
-        raise ValueError(f"{insert.width} values are needed, and {len(row)} were given")
+    _check_width(row, insert.width)
     return insert.row % tuple([literal(value) for value in row])
+
+
+def _check_width(row: Sequence[Value], width: int) -> None:
+    if len(row) != width:
+        raise ValueError(f"{width} values are needed, and {len(row)} were given")

@@ -44,7 +44,7 @@ class MysqlTransaction:
         return answer.found() if sql.lstrip()[:6].upper() == "UPDATE" else answer.affected
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        for statement in render_many(sql, rows):
+        for statement in render_many(sql, rows, self._dialect.row_word):
             self.written = True
             await self._execute(statement)
 

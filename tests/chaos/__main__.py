@@ -16,13 +16,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(tests.chaos.__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--store", default="sqlite", help="mysql://… of an empty database")
+    parser.add_argument(
+        "--store",
+        default="sqlite",
+        help="mysql://… of an empty database; mariadb: a server of its own, which is struck too",
+    )
+    parser.add_argument("--nodes", type=int, default=1, help="servers on that database")
     parser.add_argument(
         "--workers", type=int, default=1, help="several processes, of which one or all are killed"
     )
     arguments = parser.parse_args()
     started = time.monotonic()
-    run = partial(tests.chaos.run, store=arguments.store, workers=arguments.workers)
+    run = partial(
+        tests.chaos.run, store=arguments.store, nodes=arguments.nodes, workers=arguments.workers
+    )
     done = trio.run(run, arguments.rounds, arguments.seed, print)
     print(
         f"{arguments.rounds} rounds, seed {arguments.seed}, "

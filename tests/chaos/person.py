@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TypeVar
 import trio
 from google.protobuf.message import Message
 
-from rpc.client import Client, ClientOptions, SqliteState, Ticket, dial_url, open_client
+from rpc.client import Client, ClientOptions, SqliteState, Ticket, dial_urls, open_client
 from rpc.client.media import upload
 from rpc.proto import chat_pb2, comments_pb2, follows_pb2, frames_pb2, likes_pb2, posts_pb2
 from rpc.proto import models_pb2 as models
@@ -73,14 +73,14 @@ class Person:
     # Lives.
 
     async def run(
-        self, url: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self, urls: Sequence[str], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """One life after another, until cancelled."""
+        """One life after another, until cancelled, at whichever of the nodes answers."""
         while True:
             with trio.CancelScope() as self._life:
-                await self._live(url, task_status if not self.lives else trio.TASK_STATUS_IGNORED)
+                await self._live(urls, task_status if not self.lives else trio.TASK_STATUS_IGNORED)
 
-    async def _live(self, url: str, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(self, urls: Sequence[str], task_status: trio.TaskStatus[None]) -> None:
         options = ClientOptions(
             device=self.name,
             call_timeout=PATIENCE,
@@ -94,7 +94,7 @@ class Person:
         with closing(SqliteState(self._file, keep)) as state:
             self.box = Box(kept(str(self._file)))
             async with (
-                open_client(dial_url(url), token=self._token, state=state, options=options) as (
+                open_client(dial_urls(urls), token=self._token, state=state, options=options) as (
                     self.client
                 ),
                 trio.open_nursery() as self._tasks,

@@ -14,12 +14,11 @@ from rpc.proto.chat_pb2 import CreateGroupRequest
 from rpc.proto.stubs import ChatClient
 from tests.chaos.check import Checker
 from tests.chaos.person import Person
-from tests.real.process import ServerProcess, server_process
-from tests.real.workers import kill, pids, wait_up
+from tests.chaos.site import Site, open_site
+from tests.real.process import ServerProcess
 
 USERS = 4
 EVERYTHING = 25  # rounds after which all is compared from the beginning
-FLAGS = ("--calls-per-second", "100000", "--calls-burst", "100000")
 
 
 async def run(
@@ -28,38 +27,37 @@ async def run(
     say: Callable[[str], None],
     *,
     store: str = "sqlite",
+    nodes: int = 1,
     workers: int = 1,
 ) -> Counter[str]:
     """Runs the rounds and returns how much of what was acknowledged. Raises `AssertionError`
-    at the first thing lost, doubled or out of order. `store` is as `serve` takes it; a database
-    must be empty. With several workers one process of the server is killed at a time, or all."""
+    at the first thing lost, doubled or out of order. For `store` and `nodes` see `open_site`.
+    With several workers one process of a server is killed at a time, or all."""
     schedule = random.Random(seed)
+    struck: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
         folder = Path(name)
-        flags = (*FLAGS, "--store", store, "--workers", str(workers))
-        async with server_process(folder / "data", *flags) as server, trio.open_nursery() as lives:
+        async with open_site(folder, store, nodes, workers) as site, trio.open_nursery() as lives:
             people = [
-                await _join(server, f"user{number}", folder, random.Random(f"{seed} {number}"))
+                await _join(
+                    site.nodes[0], f"user{number}", folder, random.Random(f"{seed} {number}")
+                )
                 for number in range(USERS)
             ]
-            for person in people:
-                await lives.start(person.run, f"ws://127.0.0.1:{server.port}")
+            for number, person in enumerate(people):
+                await lives.start(person.run, site.urls(number))
                 await person.client.wait_connected()
             await _gather(people)
-            checker = Checker(people, f"http://127.0.0.1:{server.media_port}")
+            checker = Checker(people, site.media_url)
             for number in range(1, rounds + 1):
-                await _round(server, people, schedule, workers)
+                what = await _round(site, people, schedule)
+                struck[what] += 1
                 last = number == rounds or number % EVERYTHING == 0
                 await (checker.everything() if last else checker.new())
-                say(f"round {number}: {text(_done(people))}")
+                say(f"round {number}: {what}; {text(_done(people))}")
+                assert site.errors() == []
             lives.cancel_scope.cancel()
-        errors = [
-            line
-            for line in server.lines
-            if line.get("level", "error") == "error" and line["event"] != "process died"
-        ]
-        assert errors == [], errors
-        return _done(people)
+        return _done(people) + struck
 
 
 async def _join(server: ServerProcess, name: str, folder: Path, own: random.Random) -> Person:
@@ -78,9 +76,8 @@ async def _gather(people: list[Person]) -> None:
         person.others = [other for other in people if other is not person]
 
 
-async def _round(
-    server: ServerProcess, people: list[Person], schedule: random.Random, workers: int
-) -> None:
+async def _round(site: Site, people: list[Person], schedule: random.Random) -> str:
+    """Returns what befell the site."""
     for person in people:
         person.write()
     await trio.sleep(schedule.uniform(0.02, 0.3))
@@ -88,20 +85,14 @@ async def _round(
     if dropped is not None and schedule.random() < 0.5:
         dropped.drop()
         dropped = None
-    victim = schedule.choice(["all", *sorted(pids(server))]) if workers > 1 else "all"
-    if victim == "all":
-        await server.kill()
-    else:
-        kill(server, victim)
+    what, mend = await site.strike(schedule)
     if dropped is not None:
         dropped.drop()  # it begins again while nobody answers
-    if victim == "all":
-        await server.start()
-    else:
-        await wait_up(server, victim)
+    await mend()
     await trio.sleep(0.1)
     for person in people:
         await person.finish()
+    return what
 
 
 def _done(people: list[Person]) -> Counter[str]:

@@ -205,6 +205,25 @@ async def test_one_statement_for_many_rows(store: Store) -> None:
     }
 
 
+async def test_an_update_of_many_rows_sets_each_to_its_own(store: Store) -> None:
+    """Values of every kind and size, rows that are not there, and one that comes twice."""
+    texts = ["", "a", "a ", "\U0001f41f" * 300, "it's \\ \0"]
+    rows: list[tuple[Value, ...]] = [
+        ((1 << 63) - 1 - n if n % 3 else -n, texts[n % 5], None if n % 2 else f"{n}:x", n)
+        for n in range(MANY)
+    ]
+
+    async def query(tx: Transaction) -> list[Row]:
+        await add_rooms(tx, [None] * (MANY - 10))  # 1, 2, 3…
+        sql = "UPDATE rooms SET activity = ?, title = ?, direct_key = ? WHERE id = ?"
+        await tx.run_many(sql, [*rows, (5, "last", "5:5", 5)])
+        return await tx.rows("SELECT activity, title, direct_key, id FROM rooms ORDER BY id")
+
+    expected = [*rows[1 : MANY - 9]]
+    expected[4] = (5, "last", "5:5", 5)
+    assert await store.write(query) == expected
+
+
 async def test_one_statement_for_many_rows_keeps_their_order(store: Store) -> None:
     await store.write(run_many, "INSERT INTO last_seen (user_id, at_ms) VALUES (?, ?)", [(1, 1)])
     await store.write(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -23,50 +19,18 @@ from store.mysql.connection import Limits
 from store.mysql.store import MysqlStore
 from tests.contracts.mysql import server
 from tests.contracts.statements import Put, get_numbers, log_of
-from tests.real.process import ROOT
+from tests.real.mariadb import Mariadb, private_mariadb
 
 pytestmark = pytest.mark.real
 
-SCRIPT = ROOT / "scripts" / "backends" / "mariadb"
-MEMORY = Path("/dev/shm")
 LIMITS = Limits(connect=1, answer=2)
 
 
-class Server:
-    """A MariaDB of this test alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.url = ""
-
-    def start(self) -> None:
-        done = subprocess.run(
-            [SCRIPT, "start", self._folder],
-            check=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-        )
-        self.url = done.stdout.strip()
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(int((self._folder / "pid").read_text()), number)
-
-    def stop(self) -> None:
-        subprocess.run([SCRIPT, "stop", self._folder], check=True, stdin=subprocess.DEVNULL)
-
-
 @pytest.fixture
-def mariadb() -> Iterator[Server]:
+def mariadb() -> Iterator[Mariadb]:
     server()  # there is one for tests, so another may be started; or else this is skipped
-    place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with TemporaryDirectory(prefix="sunwire-mariadb-", dir=place) as folder:
-        started = Server(Path(folder))
-        try:
-            started.start()
-            yield started
-        finally:
-            started.stop()
+    with private_mariadb() as started:
+        yield started
 
 
 @asynccontextmanager
@@ -79,7 +43,7 @@ async def opened(url: str) -> AsyncIterator[MysqlStore]:
 
 
 async def test_what_was_acknowledged_outlives_the_server_and_nothing_is_made_twice(
-    mariadb: Server,
+    mariadb: Mariadb,
 ) -> None:
     sent = 0
     done = False
@@ -127,7 +91,7 @@ async def test_what_was_acknowledged_outlives_the_server_and_nothing_is_made_twi
             assert values == list(range(1, len(values) + 1))
 
 
-async def test_a_server_that_stands_still_is_given_up_and_found_again(mariadb: Server) -> None:
+async def test_a_server_that_stands_still_is_given_up_and_found_again(mariadb: Mariadb) -> None:
     async with opened(mariadb.url) as store:
         await store.migrate()
         await store.commit([Put(name=1, value=1)], 0)

@@ -6,7 +6,7 @@ from enum import Enum, IntEnum, StrEnum
 
 import pytest
 
-from store.mysql.literals import CHUNK, literal, render, render_many
+from store.mysql.literals import CHUNK, FEW_ROWS, literal, render, render_many
 
 
 class Colour(StrEnum):
@@ -89,6 +89,38 @@ def test_any_other_statement_is_repeated_in_order() -> None:
     assert list(render_many(select, [(1, 2, 3)])) == [
         "INSERT INTO t (a) SELECT 1 FROM s WHERE b IN (2, 3)"
     ]
+
+
+def test_an_update_of_many_rows_is_joined_to_their_values() -> None:
+    sql = "UPDATE t SET a = ?, b = ? WHERE k = ? AND l = ?"
+    rows = [(n, "x'", n, 7) for n in range(FEW_ROWS)]
+    assert next(render_many(sql, rows, "ROW")).count("UPDATE") == FEW_ROWS
+    (text,) = render_many(sql, [*rows, (50, None, 0, 7)], "ROW")
+    assert text.startswith("UPDATE (WITH given (c0, c1, c2, c3) AS (VALUES ROW(1, 'x\\'', 1, 7), ")
+    # Of two for one row the later counts.
+    assert text.endswith(
+        "ROW(50, NULL, 0, 7)) SELECT * FROM given) given STRAIGHT_JOIN t ON t.k = given.c2 AND "
+        "t.l = given.c3 SET t.a = given.c0, t.b = given.c1"
+    )
+    assert text.count("ROW(") == FEW_ROWS
+    with pytest.raises(ValueError, match="4 values are needed"):
+        list(render_many(sql, [*rows, (1, 2, 3)]))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE t SET a = a + ? WHERE k = ?",
+        "UPDATE t SET k = ? WHERE k = ?",
+        "UPDATE t SET a = ? WHERE k > ?",
+        "UPDATE t SET a = ? WHERE k = ? OR l = ?",
+        "UPDATE t SET a = ?, b = 'x' WHERE k = ?",
+    ],
+)
+def test_an_update_that_is_not_that_plain_is_repeated(sql: str) -> None:
+    rows = [tuple(range(sql.count("?")))] * 30
+    (text,) = render_many(sql, rows)
+    assert text.count("UPDATE t") == 30
 
 
 def test_many_rows_are_split_by_their_size() -> None:
