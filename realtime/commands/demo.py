@@ -37,6 +37,9 @@ def demo(
         Path | None,
         Parameter(help="an empty folder for the data and the server's log, kept afterwards"),
     ] = None,
+    store: Annotated[
+        str, Parameter(help="sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, empty")
+    ] = "sqlite",
 ) -> None:
     """Starts a server in a temporary folder and lets people use it; compares what each device
     received with what it should have received.
@@ -55,7 +58,15 @@ def demo(
 
     async def main() -> None:
         nonlocal ok
-        plan = Plan(users=users, seed=seed, drop=drop, kill=kill, deadline=deadline, keep=keep)
+        plan = Plan(
+            users=users,
+            seed=seed,
+            drop=drop,
+            kill=kill,
+            deadline=deadline,
+            keep=keep,
+            store=store,
+        )
         started = trio.current_time()
 
         def tell(what: str) -> None:

@@ -49,6 +49,7 @@ class Plan:
     kill: bool = True
     deadline: float = 180.0
     keep: Path | None = None
+    store: str = "sqlite"
 
 
 async def run(plan: Plan, say: Callable[[str], None]) -> Report:
@@ -92,10 +93,10 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def _serving(folder: Path) -> AsyncIterator[ServerProcess]:
+async def _serving(folder: Path, store: str) -> AsyncIterator[ServerProcess]:
     """A running server; whatever became of it, it is gone afterwards."""
     async with trio.open_nursery() as nursery:
-        server = ServerProcess(folder, nursery)
+        server = ServerProcess(folder, nursery, store)
         try:
             await server.start()
             yield server
@@ -126,7 +127,7 @@ class _Demo:
         return self._stage or (self._story.act if self._story else "")
 
     async def play(self, pictures: Iterator[Photograph]) -> None:
-        async with _serving(self._folder) as server, trio.open_nursery() as lines:
+        async with _serving(self._folder, self._plan.store) as server, trio.open_nursery() as lines:
             self._server = server
             media_relay = await self._line(lines, server.media_port, "media", *CUT_UPLOAD_AFTER)
             self._media_relay = media_relay

@@ -29,8 +29,9 @@ class ServerProcess:
     """May be killed and started again, on the same ports and data. It learns the sign-in
     codes from the server's log, where the default code sender puts them."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+    def __init__(self, folder: Path, nursery: trio.Nursery, store: str) -> None:
         self._folder = folder
+        self._store = store
         self._nursery = nursery
         self._process: trio.Process | None = None
         self._ended: trio.Process | None = None
@@ -73,7 +74,7 @@ class ServerProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=self._folder,  # where no settings file is
-            env=_environment(),
+            env=_environment(self._store),
         )
         self._nursery.start_soon(self._read, process)
         with trio.move_on_after(STARTUP):
@@ -155,11 +156,12 @@ class ServerProcess:
                 await self._process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """Ours, without settings that are meant for another server."""
+def _environment(store: str) -> dict[str, str]:
+    """Ours, without settings that are meant for another server; and with the store, which no
+    list of processes is to show: there may be a password in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUNWIRE_")}
     paths = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "SUNWIRE_STORE": store}
 
 
 def _free_ports(count: int) -> list[int]:

@@ -90,7 +90,8 @@ async def test_an_interrupted_demo_leaves_no_server_behind(tmp_path: Path) -> No
         async with process.stderr:
             while b"signs up" not in said:
                 said += await process.stderr.receive_some()
-            serving = json.loads((keep / "server.log").read_text().splitlines()[-1])
+            lines = (keep / "server.log").read_text().splitlines()
+            serving = next(one for one in map(json.loads, lines) if one["event"] == "serving")
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 1
         with pytest.raises(OSError, match="connect"):

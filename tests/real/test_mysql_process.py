@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import trio
 
 import tests.chaos
 from realtime.testing import new_key
@@ -64,6 +66,25 @@ async def test_another_node_takes_over_where_the_first_one_stopped(
             await again.expect("caught_up")
             messages = [u.message for u in again.updates if u.WhichOneof("body") == "message"]
             assert [message.id for message in messages] == [sent.id]
+
+
+async def test_the_demo_loses_nothing(admin: Admin) -> None:
+    async with admin.database() as address:
+        with trio.fail_after(100):
+            done = await trio.run_process(
+                [
+                    *(sys.executable, "-m", "realtime", "demo", "--json", "--users", "3"),
+                    *("--store", url_of(address)),
+                ],
+                capture_stdout=True,
+                check=False,
+                cwd=ROOT,
+            )
+        found = json.loads(done.stdout)
+        assert (found["ok"], found["error"], found["differences"]) == (True, "", [])
+        assert found["expected"] == found["received"] > 100
+        posts = await admin.execute(f"SELECT COUNT(*) FROM {address.database}.posts")
+        assert posts[0][0] > 0
 
 
 def refused(store: str, folder: Path) -> str:
