@@ -19,11 +19,12 @@ from realtime.demo.person import Device, Person
 from realtime.demo.photos import Photograph, photographs
 from realtime.demo.relay import Relay
 from realtime.demo.report import DeviceFigures, Report
-from realtime.demo.server import ServerError, ServerProcess
+from realtime.demo.server import DemoServer
 from realtime.demo.state import check_held, check_queue_order, check_state
 from realtime.demo.story import NotSettled, Story
 from realtime.demo.verdict import check_device
 from realtime.demo.world import World
+from realtime.testing.process import ServerError
 from rpc.client.media import UploadError
 from rpc.errors import CallError
 
@@ -93,10 +94,10 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def _serving(folder: Path, store: str) -> AsyncIterator[ServerProcess]:
+async def _serving(folder: Path, store: str) -> AsyncIterator[DemoServer]:
     """A running server; whatever became of it, it is gone afterwards."""
     async with trio.open_nursery() as nursery:
-        server = ServerProcess(folder, nursery, store)
+        server = DemoServer(folder, nursery, store)
         try:
             await server.start()
             yield server
@@ -118,7 +119,7 @@ class _Demo:
         self._people: list[Person] = []
         self._relays: list[Relay] = []
         self._media_relay: Relay | None = None
-        self._server: ServerProcess | None = None
+        self._server: DemoServer | None = None
         self._story: Story | None = None
         self._stage = "the server starts"
 
@@ -154,7 +155,7 @@ class _Demo:
             for _, device in self._devices:
                 device.close()
             self._stage = "the server stops"
-            await server.stop()
+            await server.end()
             lines.cancel_scope.cancel()
         self._report.differences += [
             Difference("the server", "its log", "server", line) for line in server.errors
@@ -182,7 +183,7 @@ class _Demo:
     async def _gather(
         self,
         nursery: trio.Nursery,
-        server: ServerProcess,
+        server: DemoServer,
         media_relay: Relay,
         pictures: Iterator[Photograph],
     ) -> None:

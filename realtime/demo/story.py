@@ -13,9 +13,9 @@ from random import Random
 import trio
 
 from realtime.demo.circles import Comment, Post
-from realtime.demo.person import Device, Person
+from realtime.demo.person import PATIENCE, Device, Person
 from realtime.demo.relay import Relay
-from realtime.demo.server import ServerProcess
+from realtime.demo.server import DemoServer
 from realtime.demo.verdict import has_all
 from realtime.demo.world import Room, World
 from rpc.proto import (
@@ -51,7 +51,7 @@ class Story:
         self,
         world: World,
         people: Sequence[Person],
-        server: ServerProcess,
+        server: DemoServer,
         relays: Sequence[Relay],
         media_relay: Relay,
         random: Random,
@@ -128,7 +128,7 @@ class Story:
     async def _arrive(self) -> None:
         async def sign_up(person: Person) -> None:
             await person.ask_for_code()
-            await person.sign_up(await self._server.code(person.address))
+            await person.sign_up(await self._server.code(person.address, PATIENCE))
 
         await self._everybody(sign_up)
 

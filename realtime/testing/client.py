@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -78,6 +78,22 @@ class TestClient:
             self.server = welcome.server
             if not resume:
                 self.cursor = welcome.cursor
+
+    async def sign_up(self, username: str, code_of: Callable[[str], Awaitable[str]]) -> None:
+        """Connects as a new user; `code_of` gives the sign-in code that an address was sent."""
+        await self.connect()
+        address = f"{username}@example.org"
+        await self.call("Auth.RequestCode", address=address)
+        code = await code_of(address)
+        answer = await self.call("Auth.SignInWithCode", address=address, code=code)
+        answer = await self.call(
+            "Auth.SignUp",
+            ticket=answer.sign_up_ticket,
+            username=username,
+            name=username.title(),
+        )
+        self.token, self.cursor = answer.token, answer.cursor
+        self.user_id, self.session_id = answer.user.id, answer.session_id
 
     async def reconnect(self) -> None:
         """Cuts the connection, opens another and resumes from the last checkpoint; returns

@@ -48,6 +48,9 @@ class RememberingSender:
     async def send_code(self, address: str, code: str) -> None:
         self.codes[address] = code
 
+    async def code_of(self, address: str) -> str:
+        return self.codes[address]
+
 
 class QuickHasher:
     """A password hasher without a thread or a cost."""
@@ -97,19 +100,8 @@ class TestServer:
 
     async def sign_up(self, username: str) -> TestClient:
         """A new user, signed in on a connected client."""
-        client = await self.connect()
-        address = f"{username}@example.org"
-        await client.call("Auth.RequestCode", address=address)
-        code = self.sender.codes[address]
-        answer = await client.call("Auth.SignInWithCode", address=address, code=code)
-        answer = await client.call(
-            "Auth.SignUp",
-            ticket=answer.sign_up_ticket,
-            username=username,
-            name=username.title(),
-        )
-        client.token, client.cursor = answer.token, answer.cursor
-        client.user_id, client.session_id = answer.user.id, answer.session_id
+        client = self.client()
+        await client.sign_up(username, self.sender.code_of)
         return client
 
     async def settled(self) -> None:
