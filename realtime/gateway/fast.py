@@ -166,9 +166,9 @@ class FastTransport:
                 self._write(connection)
             self._say_goodbye(connection, session, *connection.closing)
         elif isinstance(message, Text):
-            session.violated(Close.NOT_BINARY, "a text message")
+            session.close(Close.NOT_BINARY, "a text message")
         elif isinstance(message, Violation):
-            session.violated(message.code, message.reason)
+            session.close(message.code, message.reason)
         else:
             session.heard()
 

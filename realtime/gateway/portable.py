@@ -106,7 +106,7 @@ class PortableSocket:
                 try:
                     session.received(await self._transport.receive())
                 except ProtocolError as error:
-                    session.violated(error.close, str(error))
+                    session.close(error.close, str(error))
                 while not session.wants_more:
                     self._resuming = trio.Event()
                     await self._resuming.wait()

@@ -7,19 +7,16 @@ wait runs on the node's workers.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
 from realtime.gateway.node import Node
 from realtime.gateway.outbox import Mode, Outbox
+from realtime.gateway.running import Running
 from realtime.gateway.socket import Socket
-from realtime.gateway.workers import Cut, Worker
-from rpc.dispatch import PreparedCall
 from rpc.errors import CallError, Close, Code, ProtocolError
 from rpc.proto.frames_pb2 import (
-    Call,
     ClientFrame,
     Focus,
     GoAway,
@@ -35,9 +32,6 @@ from rpc.wire import decode_client, encode_server
 from store.errors import StoreError
 from store.queries.sessions import sessions_by_id
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 log = structlog.get_logger("gateway")
 
 Incoming = tuple[str, ClientFrame]
@@ -52,7 +46,6 @@ class Session:
 
     __slots__ = (
         "_answers_first",
-        "_calls",
         "_catching_up",
         "_checkpoint_at",
         "_close",
@@ -66,10 +59,10 @@ class Session:
         "_greeting",
         "_heard",
         "_heard_ms",
-        "_jobs",
         "_node",
         "_open_post",
         "_refreshing",
+        "_running",
         "_stuck_since",
         "client",
         "device",
@@ -92,8 +85,7 @@ class Session:
         self.outbox = Outbox(node.limits, socket.wake)
         self.push = self.outbox.update
         self.signal = self.outbox.signal
-        self._calls: dict[int, Worker] = {}
-        self._jobs: set[Worker] | None = None  # other than calls
+        self._running = Running(node, self)
         self._frames = Bucket(node.limits.frame_rate)
         self._close: tuple[int, str] | None = None
         self._closing = False  # the socket was told to close
@@ -157,6 +149,14 @@ class Session:
     def sign_out(self) -> None:
         self._close_after_answer = True
 
+    def answered(self, answer: bytes) -> None:
+        """A call is over, and this is its answer."""
+        self.outbox.answer(answer)
+        if self._close_after_answer:
+            self.close(Close.UNAUTHENTICATED, "signed out")
+        if self._answers_first and not self._running.calls:
+            self._close_socket()
+
     # The socket's side
 
     @property
@@ -190,10 +190,6 @@ class Session:
         self._heard = self._node.time()
         if self._frames.take(1, self._heard):
             self.close(Close.FLOODING, "too many frames")
-
-    def violated(self, code: int, reason: str) -> None:
-        """What came is not a message of this protocol."""
-        self.close(code, reason)
 
     @property
     def waits(self) -> bool:
@@ -233,8 +229,7 @@ class Session:
             self._close = (code, reason)
             self._node.metrics.closed(code)
         self.outbox.close()
-        for worker in [*self._calls.values(), *(self._jobs or ())]:
-            worker.cancel()
+        self._running.cancel_all()
         node = self._node
         node.dirty.discard(self)
         node.hub.watch_post(self, self._open_post, 0)
@@ -251,7 +246,7 @@ class Session:
         self._node.metrics.closed(code)
         self._node.hub.detach(self)
         self._close_within(self._node.limits.close_timeout)
-        if not (self._answers_first and self._calls):
+        if not (self._answers_first and self._running.calls):
             self._close_socket()
 
     def _close_within(self, seconds: float) -> None:
@@ -307,7 +302,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """No call in flight and nothing waits to be written."""
-        return not self._calls and not self.outbox.size and self._stuck_since == math.inf
+        return not self._running.calls and not self.outbox.size and self._stuck_since == math.inf
 
     # Frames in
 
@@ -320,7 +315,7 @@ class Session:
                 return
             if self._greeted:
                 if kind == "call":
-                    self._call(frame.call)
+                    self._running.call(frame.call, self._heard, self._heard_ms)
                 else:
                     self._handle(kind, frame)
                 continue
@@ -335,16 +330,14 @@ class Session:
             self.outbox.answer(encode_server(ServerFrame(pong=pong)))
             self.checkpoint()
         elif kind == "cancel":
-            worker = self._calls.get(frame.cancel.id)
-            if worker is not None:
-                worker.cancel()
+            self._running.cancel_call(frame.cancel.id)
         elif kind == "focus":
             self._focus(frame.focus)
         elif kind == "refresh":
             self._fresh_token = frame.refresh.token
             if not self._refreshing:
                 self._refreshing = True
-                self._start(self._refresh)
+                self._running.start(self._refresh)
         elif kind != "ack":  # what a device has stored is its own affair so far
             raise ProtocolError(Close.BAD_FRAME, "a second hello")
 
@@ -366,7 +359,7 @@ class Session:
         self.foreground = not hello.background
         if hello.token:
             self._greeting = []
-            self._start(self._authenticate, hello.token, hello.cursor)
+            self._running.start(self._authenticate, hello.token, hello.cursor)
             return self._greeting
         self._welcome(hello.cursor)
         return None
@@ -439,10 +432,6 @@ class Session:
             self._node.hub.detach(self)
             raise CallError(Code.UNAVAILABLE, "the connection is closing")
 
-    async def _look_again(self) -> None:
-        """As at the attaching, for the session of a fresh token."""
-        self._expires_ms = (await self._node.living(self.session_id)).expires_ms
-
     def _focus(self, focus: Focus) -> None:
         self.foreground = not focus.background
         if focus.open_post != self._open_post:
@@ -460,50 +449,14 @@ class Session:
                     self.close(Close.UNAUTHENTICATED, "the new token is another user's")
                     return
                 self.session_id = known.id
-                await self._look_again()
+                # As at the attaching: it may have been revoked since.
+                self._expires_ms = (await self._node.living(known.id)).expires_ms
         except CallError:
             self.close(Close.UNAUTHENTICATED, "the new token is not valid")
         except StoreError:
             self.close(Close.OVERLOADED, "the store is not available")
         finally:
             self._refreshing = False
-
-    # Calls
-
-    def _call(self, call: Call) -> None:
-        dispatcher = self._node.dispatcher
-        try:
-            if call.id in self._calls:
-                raise CallError(Code.DUPLICATE_CALL_ID, "a call with this id is in flight")
-            if len(self._calls) >= self._node.limits.max_calls:
-                raise CallError(Code.TOO_MANY_CALLS, "too many calls in flight", retry_after_ms=50)
-            if self.draining:
-                raise CallError(Code.UNAVAILABLE, "this server is stopping", retry_after_ms=1000)
-            prepared = dispatcher.prepare(self, call, self._heard, self._heard_ms)
-        except CallError as error:
-            self.outbox.answer(dispatcher.refuse(call.id, call.method, error))
-            return
-        if prepared.method.inline:
-            self.outbox.answer(dispatcher.run_inline(prepared))
-            return
-        self._calls[call.id] = self._node.workers.start(
-            self._run_call, prepared, deadline=prepared.deadline
-        )
-
-    async def _run_call(self, worker: Worker, prepared: PreparedCall) -> None:
-        answer = b""
-        try:
-            answer = await self._node.dispatcher.run(prepared)
-        finally:
-            if not answer:  # cancelled, or worse: it has an answer even so
-                expired = worker.cut is Cut.DEADLINE
-                answer = self._node.dispatcher.cut_short(prepared, expired=expired)
-            del self._calls[prepared.id]
-            self.outbox.answer(answer)
-            if self._close_after_answer:
-                self.close(Close.UNAUTHENTICATED, "signed out")
-            if self._answers_first and not self._calls:
-                self._close_socket()
 
     # Updates out
 
@@ -526,7 +479,7 @@ class Session:
     def _start_catch_up(self, position: int) -> None:
         if not self._catching_up and self._close is None:
             self._catching_up = True
-            self._start(self._catch_up, position)
+            self._running.start(self._catch_up, position)
 
     async def _catch_up(self, position: int) -> None:
         try:
@@ -536,24 +489,3 @@ class Session:
             self.close(Close.OVERLOADED, "the store is not available")
         finally:
             self._catching_up = False
-
-    # What has to wait
-
-    def _start(self, job: Callable[..., Awaitable[None]], *args: Any) -> None:
-        if self._jobs is None:
-            self._jobs = set()
-        self._jobs.add(self._node.workers.start(self._run_job, job, args))
-
-    async def _run_job(
-        self, worker: Worker, job: Callable[..., Awaitable[None]], args: tuple[Any, ...]
-    ) -> None:
-        try:
-            await job(*args)
-        except Exception as error:
-            log.error("connection crashed", peer=self.address, exc_info=error)
-            self.close(Close.INTERNAL, "internal error")
-        finally:
-            assert self._jobs is not None
-            self._jobs.discard(worker)
-            if not self._jobs:
-                self._jobs = None

@@ -65,7 +65,7 @@ class EchoSession:
         parts, self._parts, self._size = self._parts, [], 0
         return parts
 
-    def violated(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         self._socket.close(code, reason)
 
     def heard(self) -> None:
