@@ -257,9 +257,10 @@ class FastTransport:
             if sent == size:
                 written += 1
                 continue
-            connection.rest, connection.size = framed[sent:], size
-            session.stuck()
-            self._watch(connection)
+            try:
+                self._keep(connection, session, framed, sent)
+            except Exception as error:
+                self._crashed(connection, error)
         self._metrics.messages_out += written
         self._metrics.bytes_out += written * size
 
@@ -300,16 +301,22 @@ class FastTransport:
         except OSError:
             self._drop(connection, 1006, "broken")
             return
-        if sent == len(data):
-            metrics = self._metrics
-            metrics.messages_out += 1
-            metrics.bytes_out += sent
-            if outbox.watched:
-                session.sent(0)
-        else:
-            connection.rest, connection.size = data[sent:], len(data)
-            session.stuck()
-            self._watch(connection)
+        if sent < len(data):
+            self._keep(connection, session, data, sent)
+            return
+        metrics = self._metrics
+        metrics.messages_out += 1
+        metrics.bytes_out += sent
+        if outbox.watched:
+            session.sent()
+        if connection.paused and session.wants_more:
+            self.resume(connection)
+
+    def _keep(self, connection: Connection, session: Session, data: bytes, sent: int) -> None:
+        """The socket is full: what it did not take waits until it has room again."""
+        connection.rest, connection.size = data[sent:], len(data)
+        session.stuck()
+        self._watch(connection)
 
     def _write_on(self, connection: Connection) -> None:
         """Writes what a full socket left over, and then what has come since."""
@@ -329,9 +336,11 @@ class FastTransport:
         session = connection.session
         if session is not None:
             if rest:
-                session.sent(connection.size)
+                self._metrics.messages_out += 1
+                self._metrics.bytes_out += connection.size
+                session.sent()
             self._write(connection)
-            if connection.paused and session.wants_more:
+            if session.wants_more:
                 connection.paused = False
         self._watch(connection)
         if connection.half_closed:

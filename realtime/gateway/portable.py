@@ -128,7 +128,10 @@ class PortableSocket:
                 data = b"".join(parts)
                 session.stuck()
                 await self._transport.send(data)
-                session.sent(len(data))
+                metrics = self._gateway.node.metrics
+                metrics.messages_out += 1
+                metrics.bytes_out += len(data)
+                session.sent()
                 if session.wants_more:
                     self._resuming.set()
         except TransportClosed as error:

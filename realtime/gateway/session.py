@@ -202,16 +202,14 @@ class Session:
             self.checkpoint_if_due()
         return self.outbox.take()
 
-    def sent(self, size: int) -> None:
-        """The socket has written what it took, `size` bytes. A socket that counts them itself
-        need not say so unless it was stuck, or the outbox is watched."""
-        outbox, node = self.outbox, self._node
+    def sent(self) -> None:
+        """The socket has written what it took. It need not say so unless it was stuck, or the
+        outbox is watched."""
+        outbox = self.outbox
         self._stuck_since = math.inf
-        node.metrics.messages_out += 1
-        node.metrics.bytes_out += size
         outbox.sent()
         if outbox.mode is Mode.LAGGING and not outbox.size:
-            node.metrics.lags += 1
+            self._node.metrics.lags += 1
             self._start_catch_up(outbox.missed_from)
 
     def stuck(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
 import trio
 
 from realtime.rooms.hub import Hub, Receiver
 from rpc.proto.frames_pb2 import ServerFrame, Signal
 from rpc.wire import encode_server
+
+log = structlog.get_logger("signals")
 
 JOINED = 16 * 1024  # bytes of broadcasts to a room that are joined at most
 
@@ -26,7 +29,7 @@ class LiveSignals:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self.waiting: dict[int, list[bytes]] = {}  # broadcasts, by room
-        self._task: trio.lowlevel.Task | None = None
+        self._some = trio.Event()
         self.deliver = queue_for_each
         """Brings one broadcast to many sessions; a transport may know a shorter way."""
 
@@ -51,9 +54,7 @@ class LiveSignals:
         waiting = self.waiting.get(room_id)
         if waiting is None:
             self.waiting[room_id] = [data]
-            if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
-                self._task = None
+            self._some.set()
             return
         waiting.append(data)
         if len(waiting) * len(data) >= JOINED:
@@ -67,23 +68,19 @@ class LiveSignals:
         )
 
     def flush(self) -> None:
-        """Hands over the broadcasts that wait."""
+        """Hands over the broadcasts that wait. Never raises: who calls it serves everybody."""
         for room_id in list(self.waiting):
-            self._hand_over(room_id)
+            try:
+                self._hand_over(room_id)
+            except Exception as error:
+                log.error("broadcast failed", room=room_id, exc_info=error)
 
     async def run(self) -> None:
         """Hands over what nobody flushes."""
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
         while True:
-            if not self.waiting:
-                self._task = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(abort)
+            await self._some.wait()
+            self._some = trio.Event()
             self.flush()
-            await trio.lowlevel.checkpoint()
 
     def to_user(self, user_id: int, signal: Signal) -> None:
         self.to_users((user_id,), signal)

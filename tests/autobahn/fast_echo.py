@@ -71,7 +71,7 @@ class EchoSession:
     def heard(self) -> None:
         pass
 
-    def sent(self, size: int) -> None:
+    def sent(self) -> None:
         pass
 
     def stuck(self) -> None:

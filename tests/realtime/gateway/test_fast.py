@@ -16,7 +16,7 @@ from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.websocket import Decoder, Handshake
 from realtime.testing import TestClient, TestServer, open_test_server
 from rpc.errors import Close
-from rpc.proto.frames_pb2 import ClientFrame, Ping
+from rpc.proto.frames_pb2 import Broadcast, ClientFrame, Ping, Signal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it needs epoll")
 
@@ -254,6 +254,54 @@ async def test_members_who_wait_for_the_same_are_written_the_same_bytes(
             await one.expect("signal")
         # The answer, and one message for all five others.
         assert len(framed) == 2
+
+
+async def test_who_was_not_read_for_his_many_answers_is_read_again_once_they_are_written(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The socket took them all at once: nothing else will tell that there is room."""
+    limits = CoreLimits(gateway=GatewayLimits(outbox_max=10))
+    async with open_test_server(sockets=True, limits=limits) as running:
+        ann = await running.sign_up("ann")
+        for _ in range(3):
+            await ann.send(ClientFrame(ping=Ping(nonce=1)))
+            await ann.expect("pong", within=5)
+
+
+async def test_each_message_written_is_counted_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_test_server(sockets=True) as running:
+        ann = await running.sign_up("ann")
+        await trio.sleep(1)
+        metrics = running.core.gateway.node.metrics
+        (mine,) = running.core.gateway._sessions
+        mine.outbox.watched = True  # as in a catch-up
+        before, size = metrics.messages_out, metrics.bytes_out
+        await ann.send(ClientFrame(ping=Ping(nonce=1)))
+        await ann.expect("checkpoint")
+        assert metrics.messages_out == before + 1
+        assert metrics.bytes_out > size
+
+
+async def test_a_broadcast_that_fails_ends_nobody(
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with open_test_server(sockets=True) as running:
+        ann = await running.sign_up("ann")
+        signals = running.core.local
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError("a bug")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(signals, "deliver", fail)
+            signals.to_room(1, Signal(broadcast=Broadcast(room_id=1)))
+            await trio.sleep(1)
+        await still_serves(ann)
+    assert "broadcast failed" in capsys.readouterr().out
 
 
 async def test_a_server_that_stops_closes_every_socket(
