@@ -70,7 +70,7 @@ async def main(calls: int, profile: bool) -> None:
             sink = Sink()
             session = core.gateway.open(sink)
             session.received(message(ClientFrame(hello=Hello(token=people[0].token))))
-            while not session.wants_more or not session.waits:  # noqa: ASYNC110
+            while not session.wants_more or not session.outbox.waits:  # noqa: ASYNC110
                 await trio.sleep(0.01)
             session.take()
             request = SetActivityRequest(room_id=people[0].room_id, activity=ACTIVITY_TYPING)

@@ -191,11 +191,6 @@ class Session:
         if self._frames.take(1, self._heard):
             self.close(Close.FLOODING, "too many frames")
 
-    @property
-    def waits(self) -> bool:
-        """Whether there is something to take."""
-        return self.outbox.waits
-
     def take(self) -> list[bytes]:
         """What is to be written now: the parts of one message; empty when nothing waits."""
         if self.outbox.updates:
@@ -418,7 +413,7 @@ class Session:
         node = self._node
         # A revocation may have been delivered before the hub knew this session; one that comes
         # after this look finds it there.
-        known_at, found = await node.hub.attach_and(self, sessions_by_id, (self.session_id,))
+        known_at, found = await node.hub.attach(self, sessions_by_id, (self.session_id,))
         self._expires_ms = still_living(found.get(self.session_id), node.clock.now_ms()).expires_ms
         await node.delivery.wait_for(known_at)
         self._refuse_if_over()

@@ -67,22 +67,16 @@ class Hub:
         self._rooms: dict[int, dict[int, UserPlace]] = {}
         self._posts: dict[int, set[Receiver]] = {}
 
-    async def attach(self, session: Receiver) -> int:
-        """Registers a session and returns a position of the log. Once the delivery has come
-        to that position, whatever it delivers after and concerns the user reaches the session;
-        before, the user's rooms may be ahead of what is delivered."""
-        place = self._users.get(session.user_id)
-        if place is not None and place.loaded_at >= 0:
-            place.sessions.add(session)
-            return place.loaded_at
-        position, _ = await self.attach_and(session, _nothing)
-        return position
-
-    async def attach_and(
+    async def attach(
         self, session: Receiver, query: Query[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[int, T]:
-        """`attach`, and the answer to a query that is asked once the session is registered, in
-        the same read as the user's rooms where those are to be read."""
+        """Registers a session and returns a position of the log. Once the delivery has come
+        to that position, whatever it delivers after and concerns the user reaches the session;
+        before, the user's rooms may be ahead of what is delivered.
+
+        Beside it the answer to a query that is asked once the session is registered: in the
+        same read as the user's rooms, where those are not known yet.
+        """
         place = self._users.get(session.user_id)
         if place is None:
             place = self._users[session.user_id] = UserPlace(session.user_id)
@@ -215,7 +209,3 @@ async def _rooms_and(
 ) -> tuple[dict[int, int], int, T]:
     rooms, position = await memberships(tx, user_id)
     return rooms, position, await query(tx, *args, **kwargs)
-
-
-async def _nothing(_: Transaction) -> None:
-    pass

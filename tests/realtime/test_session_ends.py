@@ -25,15 +25,15 @@ def revoke_at_the_next_attach(
     """The session is revoked, and its revocation delivered, between the look at its token and
     its registration with the hub."""
     hub = server.core.hub
-    attach = hub.attach_and
+    attach = hub.attach
 
     async def late(session: Any, *args: Any) -> Any:
-        monkeypatch.setattr(hub, "attach_and", attach)
+        monkeypatch.setattr(hub, "attach", attach)
         await witness.call("Auth.RevokeSessions", all_others=True)
         await server.settled()
         return await attach(session, *args)
 
-    monkeypatch.setattr(hub, "attach_and", late)
+    monkeypatch.setattr(hub, "attach", late)
 
 
 async def test_a_revocation_during_the_hello_ends_the_connection(

@@ -75,10 +75,6 @@ class GatedStore:
     def fail(self, call: Call, *errors: Exception) -> None:
         self._failures[call].extend(errors)
 
-    def forgive(self, call: Call) -> None:
-        """Takes failures back that have not come to pass."""
-        self._failures[call].clear()
-
     def fail_when(self, query: Callable[..., Any], call: Call, *errors: Exception) -> None:
         """As `fail`, for calls with this query alone."""
         self._failures[f"{call} {query.__name__}"].extend(errors)

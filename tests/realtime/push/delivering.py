@@ -44,7 +44,7 @@ class Delivering:
 
     async def come(self, user_id: int, session_id: int = 0) -> Ear:
         ear = Ear(user_id, session_id)
-        position = await self.town.hub.attach(ear)
+        position = await self.town.attach(ear)
         with trio.fail_after(60):
             await self.delivery.wait_for(position)
         return ear

@@ -291,7 +291,7 @@ async def test_who_arrives_while_records_are_loaded_is_told_from_where_he_stands
 
             async def arrive() -> None:
                 ear = Ear(BEN)
-                position = await kit.town.hub.attach(ear)
+                position = await kit.town.attach(ear)
                 await kit.delivery.wait_for(position)
                 ear.pushed.clear()  # a session is live only from here on
                 arrived.append(ear)

@@ -33,7 +33,7 @@ class Telling:
     async def come(self, *people: int) -> None:
         for user_id in people:
             self.ears[user_id] = Ear(user_id)
-            await self.town.hub.attach(self.ears[user_id])
+            await self.town.attach(self.ears[user_id])
 
     def home(self, user_id: int) -> list[HomeChanged]:
         found = [decode_server(data)[0].signal for _, data in self.ears[user_id].signals]

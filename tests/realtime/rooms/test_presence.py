@@ -36,7 +36,7 @@ class Watching:
 
     async def come(self, user_id: int, *, foreground: bool = True) -> Ear:
         ear = Ear(user_id, foreground=foreground)
-        await self.town.hub.attach(ear)
+        await self.town.attach(ear)
         self.keeper.changed(user_id)
         return ear
 

@@ -33,7 +33,7 @@ def typing(user_id: int, room_id: int = 5, activity: int = ACTIVITY_TYPING) -> S
 async def attached(town: Town, *people: int) -> list[Ear]:
     ears = [Ear(user_id) for user_id in people]
     for ear in ears:
-        await town.hub.attach(ear)
+        await town.attach(ear)
     return ears
 
 
@@ -133,7 +133,7 @@ async def test_however_often_somebody_types_one_signal_waits_the_last() -> None:
     outbox.mode = Mode.LIVE
     ben = Ear(BEN)
     ben.signal = outbox.signal  # type: ignore[method-assign]
-    await town.hub.attach(ben)
+    await town.attach(ben)
     signals = LiveSignals(town.hub)
     for activity in [ACTIVITY_TYPING] * 100 + [ACTIVITY_NONE]:
         signals.to_room(room, typing(ANN, activity=activity), except_user=ANN)

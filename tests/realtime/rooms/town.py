@@ -47,6 +47,11 @@ class Town:
         self.now_ms = 1_700_000_000_000
         self.batches: list[Batch] = []
 
+    async def attach(self, ear: Ear) -> int:
+        """The position from which the hub has the session hear everything."""
+        position, _ = await self.hub.attach(ear, _nothing)
+        return position
+
     async def do(self, *changes: Change[Any]) -> Batch:
         """Commits the changes in one batch; a refusal is an error of the test."""
         self.now_ms += 1000
@@ -100,3 +105,7 @@ async def open_town(people: Sequence[int] = PEOPLE) -> Town:
     store = await open_gated()
     await store.inner.write(_add_people, people)
     return Town(store)
+
+
+async def _nothing(_: Transaction) -> None:
+    pass
