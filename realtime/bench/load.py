@@ -71,7 +71,8 @@ class Load:
         self._started: list[dict[int, float]] = [{} for _ in task.people]
         self._sent_at: dict[int, float] = {}  # number in a message's text -> when it was due
         self._seen: list[set[int]] = [set() for _ in task.people]
-        self._counts = [0] * len(task.people)
+        self._sent = [0] * len(task.people)  # messages of each that were not refused
+        self._counts = [0] * len(task.people)  # messages that came to each
         self._sending = True
         self._fire: Callable[[int, float], None] = {
             "calls": self._call,
@@ -100,6 +101,7 @@ class Load:
             text=f"{self._number} ".ljust(self.task.size, "x"),
         )
         self._sent_at[self._number] = due
+        self._sent[number] += 1
         call = Call(
             method="Chat.SendMessage",
             op_key=self._number.to_bytes(16, "big"),
@@ -126,6 +128,7 @@ class Load:
                 if not self.figures.failed:
                     print(f"a call failed: {failure}", file=sys.stderr)
                 self.figures.failed += 1
+                self._sent[number] -= 1
                 del self._started[number][failure.id]
                 self._next(number, now)
             elif kind == wire.LAGGING:
@@ -198,10 +201,20 @@ class Load:
         self._spin(time.perf_counter() + task.warm_up)
         self._measure()
         self._sending = False
+        self._settle()
+
+    def _settle(self) -> None:
+        """Waits for what is under way, and counts what does not come or came twice."""
         until = time.perf_counter() + PATIENCE
         while self._missing() and time.perf_counter() < until:
             self._links.turn(0.05)
         self.figures.lost = self._missing()
+        if self.task.kind == "fanout":  # of those that are read in full it is known already
+            self.figures.doubled += sum(
+                max(0, came - self._expected(number))
+                for number, came in enumerate(self._counts)
+                if number >= CHECKED
+            )
 
     def _measure(self) -> None:
         figures = self.figures
@@ -231,9 +244,13 @@ class Load:
         answers = sum(len(calls) for calls in self._started)
         if self.task.kind == "calls":
             return answers
-        sent = self._number - self.figures.failed
-        receivers = len(self._counts) if self.task.kind == "fanout" else 1
-        return answers + max(0, sent * receivers - sum(self._counts))
+        return answers + sum(
+            max(0, self._expected(number) - came) for number, came in enumerate(self._counts)
+        )
+
+    def _expected(self, number: int) -> int:
+        """Messages that are to come to a member of the room, or to one of a pair."""
+        return self._sent[0] if self.task.kind == "fanout" else self._sent[number ^ 1]
 
 
 def family(pid: int) -> list[int]:

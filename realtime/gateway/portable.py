@@ -69,7 +69,6 @@ class PortableSocket:
         self._waking = trio.Event()
         self._resuming = trio.Event()
         self._close: tuple[int, str] | None = None
-        self._reading = trio.CancelScope()
         self._ended = (1006, "broken")
 
     @property

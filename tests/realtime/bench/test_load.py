@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from realtime.bench import load as module
 from realtime.bench.load import Load, Task
 from realtime.bench.population import Person
 from realtime.bench.run import percentile
@@ -90,6 +91,22 @@ def test_a_room_expects_every_message_at_every_member() -> None:
     assert load._missing() == 1
     load._arrived(1, _update(1, actor_id=1))
     assert load._missing() == 0
+
+
+@pytest.mark.parametrize("checked", [0, 16])
+def test_a_double_at_one_does_not_hide_a_loss_at_another(
+    monkeypatch: pytest.MonkeyPatch, checked: int
+) -> None:
+    monkeypatch.setattr(module, "CHECKED", checked)
+    monkeypatch.setattr(module, "PATIENCE", 0)
+    load = _load("fanout")
+    load._fire(0, time.perf_counter())
+    load._sending = False
+    for _ in range(2):
+        load._arrived(0, _update(1, actor_id=1))
+    load._arrived(0, _result(1))
+    load._settle()
+    assert (load.figures.lost, load.figures.doubled) == (1, 1)
 
 
 def test_percentile() -> None:
