@@ -93,20 +93,6 @@ class MediaServer:
             self.metrics.connections.set(self.connections)
 
 
-async def serve_media(
-    app: Any,
-    listeners: Listeners,
-    settings: MediaSettings,
-    metrics: MediaMetrics,
-    *,
-    shutdown: trio.Event,
-    task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """See `MediaServer.serve`. Listeners come from `trio.open_tcp_listeners`."""
-    server = MediaServer(app, settings, metrics)
-    await server.serve(listeners, shutdown=shutdown, task_status=task_status)
-
-
 class Connection(TCPServer):
     """One connection. Whatever happens on it ends it alone; nothing is raised but
     cancellation."""

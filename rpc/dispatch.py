@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import structlog
@@ -124,7 +123,7 @@ class Dispatcher:
 
     def _take_tokens(self, identity: Identity, method: Method, now: float) -> None:
         if identity.user_id:
-            wait = self._users.bucket(identity.user_id).take(method.cost, now)
+            wait = self._users.take(identity.user_id, method.cost, now)
         else:
             wait = self._addresses.take(identity.address, method.cost, now)
         if method.sensitive and not wait:
@@ -149,13 +148,12 @@ class Dispatcher:
 
     def run_inline(self, call: PreparedCall) -> bytes:
         """Runs a handler that never awaits."""
-        begun = perf_counter()
         try:
             assert call.method.handler is not None
             answer = call.method.handler(call.ctx, call.request)
         except Exception as error:
             return self._failed(call, error)
-        return self._answered(call, answer, perf_counter() - begun)
+        return self._answered(call, answer)
 
     async def run(self, call: PreparedCall) -> bytes:
         """Runs a handler. The caller cancels it, at its deadline or earlier, and answers then
@@ -165,7 +163,7 @@ class Dispatcher:
             answer = await call.method.handler(call.ctx, call.request)
         except Exception as error:
             return self._failed(call, error)
-        return self._answered(call, answer, trio.current_time() - call.started)
+        return self._answered(call, answer)
 
     def cut_short(self, call: PreparedCall, *, expired: bool) -> bytes:
         """The answer to a call whose `run` was cancelled: at its deadline, or on demand."""
@@ -178,12 +176,12 @@ class Dispatcher:
         self._metrics.refused(method if self._registry.get(method) else "unknown", error.code)
         return encode_failure(failure_of(call_id, error))
 
-    def _answered(self, call: PreparedCall, answer: Any, seconds: float) -> bytes:
+    def _answered(self, call: PreparedCall, answer: Any) -> bytes:
         if type(answer) is not call.method.answer:
             return self._failed(
                 call, TypeError(f"{call.method.name} answered with {type(answer).__name__}")
             )
-        self._metrics.done(call.method.name, seconds)
+        self._metrics.done(call.method.name, trio.current_time() - call.started)
         return encode_result(call.id, answer.SerializeToString())
 
     def _failed(self, call: PreparedCall, error: Exception) -> bytes:

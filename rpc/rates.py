@@ -25,7 +25,8 @@ class Bucket:
 
     def take(self, cost: float, now: float) -> float:
         """Takes `cost` tokens and returns 0.0, or takes none and returns the seconds until
-        there will be enough. `now` is in seconds of any steady clock."""
+        there will be enough. What costs more than there is room for takes a full bucket. `now`
+        is in seconds of any steady clock."""
         tokens = self._tokens + (now - self._at) * self._per_second
         if tokens > self._burst:
             tokens = self._burst
@@ -34,6 +35,8 @@ class Bucket:
             self._tokens = tokens - cost
             return 0.0
         self._tokens = tokens
+        if cost > self._burst:
+            return self.take(self._burst, now)
         return (cost - tokens) / self._per_second
 
 
@@ -48,13 +51,9 @@ class RateLimiter:
 
     def take(self, key: Hashable, cost: float, now: float) -> float:
         """As `Bucket.take`, from the bucket of the key."""
-        return self.bucket(key).take(cost, now)
-
-    def bucket(self, key: Hashable) -> Bucket:
-        """The bucket of a key, until it is forgotten."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate)
             if len(self._buckets) > self._capacity:
                 del self._buckets[next(iter(self._buckets))]
-        return bucket
+        return bucket.take(cost, now)

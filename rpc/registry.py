@@ -137,9 +137,6 @@ class Registry:
     def get(self, name: str) -> Method | None:
         return self._methods.get(name)
 
-    def names(self) -> list[str]:
-        return sorted(self._methods)
-
 
 def _problem(handler: Any, method: Method) -> str:
     if handler is None:

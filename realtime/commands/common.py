@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NoReturn
@@ -41,6 +42,20 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
         if isinstance(error, KeyboardInterrupt):
             sys.exit(130)
         raise
+
+
+async def end_on_signal(
+    scope: trio.CancelScope,
+    word: str = "",
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Cancels the scope at SIGINT and SIGTERM, and says the word on stderr."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            if word:
+                say(word)
+            scope.cancel()
 
 
 def fail(error: dict[str, Any]) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import trio
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from realtime.commands.common import run, say, show
+from realtime.commands.common import end_on_signal, run, say, show
 from realtime.demo.run import Plan
 from realtime.demo.run import run as play
 
@@ -74,7 +73,8 @@ def demo(
                 say(f"{trio.current_time() - started:5.1f} s  {what}")
 
         async with trio.open_nursery() as nursery:
-            await nursery.start(_end_on_signal, nursery.cancel_scope)
+            # So that no server and no folder is left behind.
+            await nursery.start(end_on_signal, nursery.cancel_scope, "interrupted")
             report = await play(plan, tell)
             if json:
                 show(report.as_json())
@@ -86,14 +86,3 @@ def demo(
     run(main)
     if not ok:
         sys.exit(1)
-
-
-async def _end_on_signal(
-    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """So that no server and no folder is left behind."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            say("interrupted")
-            scope.cancel()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import signal
 from typing import Annotated, Any
 
 import trio
 from cyclopts import App, Parameter
 from google.protobuf.message import Message
 
-from realtime.commands.common import DEFAULT_URL, Token, Url, run, show
+from realtime.commands.common import DEFAULT_URL, Token, Url, end_on_signal, run, show
 from rpc.client import Client, ClientOptions, MemoryState, StreamKey, dial_url, events, open_client
 from rpc.client.events import Event
 from rpc.client.state import Save
@@ -61,7 +60,7 @@ def tail(
             await state.save(Save([], _decoded(cursor)))
         options = ClientOptions(device="tail")
         async with trio.open_nursery() as nursery:
-            await nursery.start(_end_on_signal, nursery.cancel_scope)
+            await nursery.start(end_on_signal, nursery.cancel_scope)
             async with open_client(
                 dial_url(url), token=token, state=state, options=options
             ) as client:
@@ -82,15 +81,6 @@ async def _print(client: Client, count: int) -> None:
             left -= 1
             if not left:
                 break
-
-
-async def _end_on_signal(
-    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
 
 
 def _decoded(cursor: str) -> bytes:

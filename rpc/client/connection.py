@@ -150,10 +150,6 @@ class Connection:
         except ProtocolError as error:
             raise Refused(Ended(ABNORMAL, str(error))) from error
 
-    @property
-    def calls_in_flight(self) -> int:
-        return len(self._pending)
-
     async def run(self, handle: Callable[[ServerFrame], Awaitable[None]]) -> Ended:
         """Reads until the connection is over. Every frame but answers and pongs goes to
         `handle`, in order; the socket is not read while it runs."""

@@ -18,7 +18,6 @@ from rpc.proto import auth_pb2
 from rpc.proto.stubs import AuthService
 from rpc.services._addresses import is_address, normalise, normalise_login
 from rpc.services._tokens import Minter
-from rpc.tokens import authenticate_token as authenticate_token
 from rpc.views import Views
 from store import tokens
 from store.changes.accounts import SignUp

@@ -103,12 +103,7 @@ class Checker:
         ids = [message.id for message in self._messages]
         for person in self._people:
             self._check_deeds(person, "message", self._messages)
-
-            def received(person: Person = person) -> list[int]:
-                return person.box.rows(ROOM, person.room, "message")
-
-            await person.wait_until(lambda: len(received()) >= len(ids), "messages are missing")
-            assert received() == ids, f"{person.name} was given other messages than were written"
+            await self._check_received(person, ids)
 
     async def _check_received(self, person: Person, ids: Sequence[int]) -> None:
         def received() -> list[int]:

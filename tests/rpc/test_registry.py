@@ -38,7 +38,6 @@ def replaced(name: str, handler: Any) -> Probe:
 
 def test_a_service_that_matches_is_served_whole() -> None:
     registry = Registry([Probe()], [PROBE])
-    assert registry.names() == sorted(f"Probe.{name}" for name in POLICIES)
     for name, policy in POLICIES.items():
         method = registry.get(f"Probe.{name}")
         assert method is not None

@@ -54,7 +54,6 @@ async def test_every_call_is_open_to_those_it_should_be(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_scene() as scene:
-        before = await scene.database()
         for name, row in ROWS.items():
             policy = METHODS[name].policy
             assert row.open == (policy.access == options_pb2.ACCESS_OPEN), name
