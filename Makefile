@@ -59,10 +59,10 @@ lock:  ## resolve the requirements again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate pyproject.toml -o requirements/serve.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate pyproject.toml --extra mysql -c requirements/serve.txt \
-	  -o requirements/mysql.txt
+	  --no-header --no-annotate pyproject.toml --extra full -c requirements/serve.txt \
+	  -o requirements/full.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate pyproject.toml --extra dev -c requirements/mysql.txt \
+	  --no-header --no-annotate pyproject.toml --extra dev -c requirements/full.txt \
 	  -o requirements/dev.txt
 
 clean:

@@ -69,7 +69,7 @@ async def _open(settings: Settings) -> Store:
         if error.name != "asyncmy":
             raise
         raise StartError(
-            "the store mysql:// needs the package asyncmy: install requirements/mysql.txt, or "
+            "the store mysql:// needs the package asyncmy: install requirements/full.txt, or "
             "sunwire[mysql]"
         ) from error
     store = await MysqlStore.open(address, readers=settings.readers)
