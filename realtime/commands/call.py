@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from realtime.commands.common import DEFAULT_URL, Token, Url, run, show
-from rpc.client import ClientOptions, dial_url, open_client
+from realtime.commands.common import DEFAULT_URL, Token, Url, dial_to, run, show
+from rpc.client import ClientOptions, open_client
 from rpc.jsonmap import find_method, request_of, to_json
 
 app = App(name="call")
@@ -37,7 +37,7 @@ def call(
         found = find_method(method)
         wanted = request_of(found, sys.stdin.read() if request == "-" else request)
         options = ClientOptions(device="call", events=0)
-        async with open_client(dial_url(url), token=token, options=options) as client:
+        async with open_client(dial_to(url), token=token, options=options) as client:
             answer = await client.call(found.name, wanted, found.answer, timeout=timeout)
         show(to_json(answer))
 

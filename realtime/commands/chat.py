@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from realtime.commands.common import DEFAULT_URL, MediaUrl, Token, Url, run
+from realtime.commands.common import DEFAULT_URL, MediaUrl, Token, Url, dial_to, run
 from realtime.commands.signin import sign_in
 from realtime.terminal.app import ChatApp
 from realtime.terminal.tty import raw_terminal, require_terminal
@@ -21,7 +21,6 @@ from rpc.client import (
     MemoryState,
     SqliteState,
     StateStore,
-    dial_url,
     open_client,
 )
 
@@ -55,7 +54,7 @@ def chat(
 
     async def main() -> None:
         require_terminal()
-        dial = dial_url(url)
+        dial = dial_to(url)
         found = token or _kept_token(data)
         if not found:
             if not address:

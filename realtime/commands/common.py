@@ -5,23 +5,36 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, NoReturn
 
 import trio
 from cyclopts import Parameter
 
+from rpc.client import Dial, dial_urls
 from rpc.client.media import UploadError
 from rpc.errors import CallError
 from rpc.jsonmap import error_to_json
 
-DEFAULT_URL = "ws://127.0.0.1:7400"
+DEFAULT_URL = ("ws://127.0.0.1:7400",)
 
-Url = Annotated[str, Parameter(help="the server's websocket, ws:// or wss://")]
+Url = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        help="the server's websocket, ws:// or wss://; of a server of several nodes all of them, "
+        "each with a --url of its own or separated by commas",
+    ),
+]
 Token = Annotated[str, Parameter(help="a session's token, as `signin` prints it")]
 MediaUrl = Annotated[
     str, Parameter(help="the media host, when the one that the server names is not reachable")
 ]
+
+
+def dial_to(url: Sequence[str]) -> Dial:
+    """Dials what `--url` names. Raises `ValueError`."""
+    return dial_urls(one for given in url for one in given.split(",") if one)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from realtime.commands.common import DEFAULT_URL, Url, ask, run, say, show
-from rpc.client import Client, ClientOptions, dial_url, open_client
+from realtime.commands.common import DEFAULT_URL, Url, ask, dial_to, run, say, show
+from rpc.client import Client, ClientOptions, open_client
 from rpc.errors import CallError, Code
 from rpc.proto import auth_pb2, users_pb2
 from rpc.proto.stubs import AuthClient, UsersClient
@@ -52,7 +52,7 @@ def signin(
 
     async def main() -> None:
         options = ClientOptions(device=platform.node()[:100] or "terminal", events=0)
-        async with open_client(dial_url(url), options=options) as client:
+        async with open_client(dial_to(url), options=options) as client:
             answer = await sign_in(
                 client, address, code=code, username=username, name=name, password=password
             )

@@ -10,8 +10,8 @@ import trio
 from cyclopts import App, Parameter
 from google.protobuf.message import Message
 
-from realtime.commands.common import DEFAULT_URL, Token, Url, end_on_signal, run, show
-from rpc.client import Client, ClientOptions, MemoryState, StreamKey, dial_url, events, open_client
+from realtime.commands.common import DEFAULT_URL, Token, Url, dial_to, end_on_signal, run, show
+from rpc.client import Client, ClientOptions, MemoryState, StreamKey, events, open_client
 from rpc.client.events import Event
 from rpc.client.state import Save
 from rpc.jsonmap import to_json
@@ -62,7 +62,7 @@ def tail(
         async with trio.open_nursery() as nursery:
             await nursery.start(end_on_signal, nursery.cancel_scope)
             async with open_client(
-                dial_url(url), token=token, state=state, options=options
+                dial_to(url), token=token, state=state, options=options
             ) as client:
                 await _print(client, count)
             nursery.cancel_scope.cancel()

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from realtime.commands.common import DEFAULT_URL, MediaUrl, Token, Url, run, show
-from rpc.client import ClientOptions, dial_url, open_client
+from realtime.commands.common import DEFAULT_URL, MediaUrl, Token, Url, dial_to, run, show
+from rpc.client import ClientOptions, open_client
 from rpc.client.media import upload as upload_file
 from rpc.jsonmap import to_json
 from rpc.proto import models_pb2
@@ -44,7 +44,7 @@ def upload(
 
     async def main() -> None:
         options = ClientOptions(device="upload", events=0)
-        async with open_client(dial_url(url), token=token, options=options) as client:
+        async with open_client(dial_to(url), token=token, options=options) as client:
             media = await upload_file(client, file, PURPOSES[purpose], media_url=media_url)
         show(to_json(media))
 

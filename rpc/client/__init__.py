@@ -2,7 +2,7 @@
 
 from rpc.client.client import Client, EventStream, open_client
 from rpc.client.connection import Stopped
-from rpc.client.dial import dial_url, dial_urls
+from rpc.client.dial import dial_any, dial_url, dial_urls
 from rpc.client.options import ClientOptions, ClientStatistics, Dial, DialError
 from rpc.client.queue import Expired, OfflineQueue, QueueFull, Superseded, Ticket
 from rpc.client.state import MemoryState, SqliteState, StateStore
@@ -25,6 +25,7 @@ __all__ = [
     "StreamKey",
     "Superseded",
     "Ticket",
+    "dial_any",
     "dial_url",
     "dial_urls",
     "open_client",

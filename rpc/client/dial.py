@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from random import Random
 from urllib.parse import urlsplit
 
 import trio
@@ -15,6 +18,11 @@ from rpc.wire import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # from the server; a larger one ends the connection
 RECEIVE_BYTES = 64 * 1024
+DIAL_SECONDS = (
+    5.0  # for one node of several; one that is stopped takes connections and says nothing
+)
+
+Stream = trio.SSLStream[trio.SocketStream] | trio.SocketStream
 
 
 def dial_url(
@@ -22,8 +30,10 @@ def dial_url(
     *,
     ssl_context: ssl.SSLContext | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    within: float = math.inf,
 ) -> Dial:
-    """Dials `ws://host:port/path` or `wss://…`. Raises `ValueError` for another kind of URL."""
+    """Dials `ws://host:port/path` or `wss://…`, which must answer within so many seconds, the
+    handshake included. Raises `ValueError` for another kind of URL."""
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError(f"not a ws:// or wss:// URL: {url!r}")
@@ -32,19 +42,28 @@ def dial_url(
     port = parts.port or (443 if secure else 80)
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
-    async def dial(nursery: trio.Nursery) -> Transport:
-        stream: trio.SSLStream[trio.SocketStream] | trio.SocketStream
+    async def connect() -> Stream:
+        if secure:
+            context = ssl_context or ssl.create_default_context()
+            return await trio.open_ssl_over_tcp_stream(
+                host, port, ssl_context=context, https_compatible=True
+            )
+        return await trio.open_tcp_stream(host, port)
+
+    async def open_socket(nursery: trio.Nursery) -> Transport:
         try:
-            if secure:
-                context = ssl_context or ssl.create_default_context()
-                stream = await trio.open_ssl_over_tcp_stream(
-                    host, port, ssl_context=context, https_compatible=True
-                )
-            else:
-                stream = await trio.open_tcp_stream(host, port)
+            stream = await connect()
         except OSError as error:
             raise DialError(f"{url}: {error}") from error
+        try:
+            transport = await shake_hands(stream, nursery)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
         nursery.start_soon(hold_open, stream)
+        return transport
+
+    async def shake_hands(stream: Stream, nursery: trio.Nursery) -> Transport:
         handshake = _Handshake(nursery)
         with handshake.waiting:
             socket = await wrap_client_stream(
@@ -57,15 +76,18 @@ def dial_url(
                 receive_buffer_size=RECEIVE_BYTES,
             )
         if handshake.waiting.cancelled_caught:
-            await trio.aclose_forcefully(stream)
             refused = handshake.refused
             why = repr(refused) if refused else "the connection ended in the handshake"
             raise DialError(f"{url}: {why}") from refused
         handshake.done = True
         if socket.subprotocol != SUBPROTOCOL:
-            await trio.aclose_forcefully(stream)
             raise DialError(f"{url}: the server does not speak {SUBPROTOCOL}")
         return WebSocketTransport(socket, nursery.cancel_scope.cancel, peer=parts.netloc)
+
+    async def dial(nursery: trio.Nursery) -> Transport:
+        with trio.move_on_after(within):
+            return await open_socket(nursery)
+        raise DialError(f"{url}: no answer within {within:g} seconds")
 
     return dial
 
@@ -104,25 +126,43 @@ async def hold_open(stream: trio.abc.AsyncResource) -> None:
         await trio.aclose_forcefully(stream)
 
 
-def dial_urls(urls: Sequence[str], *, ssl_context: ssl.SSLContext | None = None) -> Dial:
-    """Dials the URLs in turn, beginning with the one that answered last."""
-    if not urls:
+def dial_urls(
+    urls: Iterable[str],
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    within: float = DIAL_SECONDS,
+    random: Random | None = None,
+) -> Dial:
+    """Dials the nodes of one server, any of which will do (see `dial_any`). Of several, each has
+    so many seconds to answer. Raises `ValueError` for what is no URL, and for none."""
+    found = list(urls)
+    limit = within if len(found) > 1 else math.inf
+    return dial_any(
+        (dial_url(url, ssl_context=ssl_context, within=limit) for url in found), random=random
+    )
+
+
+def dial_any(dials: Iterable[Dial], *, random: Random | None = None) -> Dial:
+    """Goes over the list once, until one answers; begins behind the one that was dialed last.
+
+    So a client stays where it is as long as its connection lasts, and goes elsewhere when the
+    connection ends, whether the node is gone, hangs or merely refuses the hello. The pauses of
+    the client lie between two rounds of the list: however many there are, each is dialed no
+    more often than if it were alone. The list is shuffled, so that clients spread.
+    """
+    nodes = list(dials)
+    if not nodes:
         raise ValueError("no URLs")
-    dials = [dial_url(url, ssl_context=ssl_context) for url in urls]
-    first = 0
+    (random or Random()).shuffle(nodes)
+    turns = itertools.cycle(nodes)
 
     async def dial(nursery: trio.Nursery) -> Transport:
-        nonlocal first
         problems = []
-        for offset in range(len(dials)):
-            index = (first + offset) % len(dials)
+        for one in itertools.islice(turns, len(nodes)):
             try:
-                transport = await dials[index](nursery)
+                return await one(nursery)
             except DialError as error:
                 problems.append(str(error))
-                continue
-            first = index
-            return transport
         raise DialError("; ".join(problems))
 
     return dial

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trio
 
+from realtime.testing.process import free_ports
 from tests.real.process import ROOT, ServerProcess, server_process
 
 pytestmark = pytest.mark.real
@@ -96,6 +97,26 @@ async def test_signing_in_and_calling(tmp_path: Path) -> None:
         )
         assert (code, out) == (1, "")  # nobody sent that code
         assert token not in "".join(map(str, run.server.lines))
+
+
+async def test_of_several_urls_one_that_answers_will_do(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
+        ada = await server.sign_up("ada")
+        dead = f"ws://127.0.0.1:{free_ports(1)[0]}"
+        alive = f"ws://127.0.0.1:{server.port}"
+        for flags, url in (
+            (("--url", dead, "--url", alive), ""),
+            (("--url", f"{dead},{alive}"), ""),
+            ((), f"{dead},{alive}"),
+        ):
+            with trio.fail_after(30):
+                done = await trio.run_process(
+                    [sys.executable, "-m", "realtime", "call", *flags, "Users.GetMe"],
+                    capture_stdout=True,
+                    cwd=ROOT,
+                    env={**os.environ, "SUNWIRE_TOKEN": ada.token, "SUNWIRE_URL": url},
+                )
+            assert json.loads(done.stdout)["user"]["username"] == "ada"
 
 
 async def test_tail_prints_updates_and_resumes_at_its_cursor(tmp_path: Path) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
 
 from realtime.events.leases import LIFETIME, RENEW
 from realtime.testing import TestClient, new_key
+from rpc.client import ClientOptions, dial_urls, open_client
+from rpc.client.events import UpdateReceived
+from rpc.proto.posts_pb2 import CreatePostRequest
+from rpc.proto.stubs import PostsClient
 from tests.contracts.mysql import Admin
 from tests.real.process import server_process
 from tests.real.test_mysql_process import url_of
@@ -85,3 +90,49 @@ async def test_what_one_node_acknowledged_the_other_has(admin: Admin, tmp_path: 
             line for node in (one, two) for line in node.lines if line.get("level") == "error"
         ]
         assert errors == []
+
+
+async def test_a_client_goes_on_at_another_node_and_stays_there(
+    admin: Admin, tmp_path: Path
+) -> None:
+    """One list of URLs, two ports: whoever is killed, a client with both goes on."""
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(admin.database())
+        store = ("--store", url_of(address))
+        nodes = [
+            await stack.enter_async_context(server_process(tmp_path / name, *store))
+            for name in ("one", "two")
+        ]
+        ann = await nodes[0].sign_up("ann")
+        await ann.disconnect()
+        urls = [f"ws://127.0.0.1:{node.port}" for node in nodes]
+        options = ClientOptions(random=Random(1), backoff_first=0.05)
+        app = await stack.enter_async_context(
+            open_client(dial_urls(urls, random=Random(1)), token=ann.token, options=options)
+        )
+        given: list[str] = []
+
+        async def read() -> None:
+            async for event in app.events:
+                if isinstance(event, UpdateReceived) and event.update.HasField("post"):
+                    given.append(event.update.post.text)
+
+        reading = await stack.enter_async_context(trio.open_nursery())
+        reading.start_soon(read)
+        said: list[str] = []
+        for node in nodes * 2:
+            await PostsClient(app).create_post(CreatePostRequest(text=f"before {node.port}"))
+            await node.kill()
+            await PostsClient(app).create_post(CreatePostRequest(text=f"without {node.port}"))
+            said += [f"before {node.port}", f"without {node.port}"]
+            connects = app.statistics().connects
+            await node.start()
+            assert app.connected
+            assert app.statistics().connects == connects
+
+        async def received() -> bool:
+            return given == said
+
+        await until(received, 5)
+        assert app.statistics().feed.resyncs == app.statistics().feed.gaps == 0
+        reading.cancel_scope.cancel()

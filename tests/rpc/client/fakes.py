@@ -189,6 +189,13 @@ async def client_of(
         yield client
 
 
+class InOrder(Random):
+    """Shuffles nothing."""
+
+    def shuffle(self, x: object) -> None:
+        pass
+
+
 class Inbox:
     """Takes a client's events in the background."""
 
@@ -233,6 +240,7 @@ __all__ = [
     "USER",
     "Connected",
     "CursorMoved",
+    "InOrder",
     "Inbox",
     "MemoryTransport",
     "Net",

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
+from random import Random
 
 import pytest
 import trio
@@ -15,6 +16,7 @@ from rpc.client import DialError, dial_url, dial_urls
 from rpc.client.media import _address
 from rpc.transport import TransportClosed
 from rpc.wire import SUBPROTOCOL
+from tests.rpc.client.fakes import InOrder
 
 pytestmark = pytest.mark.real
 
@@ -113,19 +115,44 @@ async def test_too_large_a_message_ends_the_connection() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_urls_are_tried_in_turn_from_the_last_that_answered() -> None:
+async def test_of_several_urls_one_that_answers_is_found() -> None:
     async with trio.open_nursery() as nursery:
         dead = closed_url()
         alive = await open_server(nursery, partial(echo, subprotocol=SUBPROTOCOL))
-        other = await open_server(nursery, partial(echo, subprotocol=SUBPROTOCOL))
-        dial = dial_urls([dead, alive, other])
-        for _ in range(2):
-            async with trio.open_nursery() as sockets:
-                assert (await dial(sockets)).peer in alive
-                sockets.cancel_scope.cancel()
+        for seed in range(4):
+            dial = dial_urls([dead, alive], random=Random(seed))
+            for _ in range(3):
+                async with trio.open_nursery() as sockets:
+                    assert (await dial(sockets)).peer in alive
+                    sockets.cancel_scope.cancel()
         async with trio.open_nursery() as sockets:
             with pytest.raises(DialError, match=f"{dead}.*; .*"):
                 await dial_urls([dead, dead])(sockets)
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_of_several_that_says_nothing_does_not_hold_up() -> None:
+    """As a stopped process: the system takes connections for it."""
+    gone: list[bytes] = []
+
+    async def be_silent(stream: trio.SocketStream) -> None:
+        async with stream:
+            gone.extend([bytes(data) async for data in stream])
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, be_silent, 0, host="127.0.0.1"))
+        silent = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        alive = await open_server(nursery, partial(echo, subprotocol=SUBPROTOCOL))
+        dial = dial_urls([silent, alive], within=0.1, random=InOrder())
+        with trio.fail_after(5):
+            for _ in range(2):
+                async with trio.open_nursery() as sockets:
+                    assert (await dial(sockets)).peer in alive
+                    with trio.fail_after(1):
+                        while not gone:  # its socket is not kept  # noqa: ASYNC110
+                            await trio.sleep(0.01)
+                    gone.clear()
+                    sockets.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
