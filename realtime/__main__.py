@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ from cyclopts import Parameter
 
 from realtime import fitting, serving
 from realtime.cluster.child import is_child
-from realtime.commands import add_commands
+from realtime.commands import ON_THE_STORE, add_commands
+from realtime.commands.place import Place
 from realtime.settings import Settings
 
 app = cyclopts.App(
@@ -31,19 +33,28 @@ DEFAULT_FILE = Path("sunwire.toml")
 def meta(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     config: Annotated[
-        Path, Parameter(help="a TOML file with settings of `serve`, if it exists")
+        Path, Parameter(help="a TOML file with the server's settings, if it exists")
     ] = DEFAULT_FILE,
 ) -> None:
     """Reads the settings file, then runs the command."""
     app.config = [cyclopts.config.Env("SUNWIRE_", command=False)]
-    if tokens[:1] == ("serve",) and (settings := _read(config)):
-        app.config = [
-            *app.config,
-            cyclopts.config.Dict(settings, use_commands_as_keys=False, source=str(config)),
-        ]
+    if tokens and (settings := _settings_for(tokens[0], config)):
+        app.config = [*app.config, settings]
     elif config != DEFAULT_FILE and not config.is_file():
         serving.refuse(f"there is no settings file {config}")
     app(tokens)
+
+
+def _settings_for(command: str, file: Path) -> cyclopts.config.Dict | None:
+    """Those of the file that the command takes: `serve` is told of those that nobody knows."""
+    if command == "serve":
+        # By the command's name: a setting may be named as another one is.
+        return cyclopts.config.Dict({command: _read(file)}, source=str(file))
+    if command in ON_THE_STORE:
+        taken = {field.name for field in dataclasses.fields(Place)}
+        found = {name: value for name, value in _read(file).items() if name in taken}
+        return cyclopts.config.Dict(found, use_commands_as_keys=False, source=str(file))
+    return None
 
 
 def _read(file: Path) -> dict[str, Any]:

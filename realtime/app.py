@@ -21,7 +21,7 @@ from realtime.hosting import media_host
 from realtime.housekeeping import Collector
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
-from realtime.stores import name_of, open_store, store_starts
+from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
 from rpc.context import CodeSender
 from rpc.views import Views
 from store.blobs import LocalBlobs
@@ -36,6 +36,8 @@ class Parts(Fittings):
     """What a node in one process is made of, where it may differ."""
 
     store: Store
+    check: bool = False
+    """Whether to refuse a database that is not up to date instead of migrating it."""
 
 
 class Built(NamedTuple):
@@ -44,11 +46,9 @@ class Built(NamedTuple):
 
 
 async def build(parts: Parts) -> Built:
-    """Migrates the store and builds a node over it, verified and ready for `Core.running`."""
+    """A node over the store, which is brought up to date; verified, ready for `Core.running`."""
     store = parts.store
-    applied = await store.migrate()
-    if applied:
-        log.info("migrated", applied=applied)
+    await bring_up_to_date(store, check=parts.check)
     keys = await load_or_make_keys(store)
     head = await store.read(read_head)
     urls = Signer([keys.media], parts.media_base)
@@ -91,7 +91,7 @@ async def _serve(
 ) -> None:
     where = Listening(*(_where(listeners) for listeners in sockets))
     fittings = fittings_of(settings, services, sender, where.media)
-    parts = Parts(store=store, **vars(fittings))
+    parts = Parts(store=store, check=settings.migrate == "check", **vars(fittings))
     with store_starts(settings):
         blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)
         core, signer = await build(parts)

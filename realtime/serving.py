@@ -93,6 +93,11 @@ def _run(server: Callable[..., Awaitable[None]], *, heeds_signals: bool = True) 
             await server(stop=stop)
             nursery.cancel_scope.cancel()
 
+    run_or_refuse(main)
+
+
+def run_or_refuse(main: Callable[[], Awaitable[None]]) -> None:
+    """Runs it under Trio; a `StartError` is said in its sentence, with exit code 2."""
     try:
         trio.run(main)
     except BaseException as error:

@@ -60,6 +60,13 @@ def _help(text: str, check: Callable[[Any, Any], None] | None = None) -> Paramet
     return Parameter(help=text, validator=check)
 
 
+Data = Annotated[Path, _help("folder of the database and the blobs")]
+StoreUrl = Annotated[
+    str,
+    _help("sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, which several servers share"),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a server runs.
@@ -73,11 +80,12 @@ class Settings:
     ops: Annotated[str, _help("HOST:PORT of metrics and health; keep it private", _address)] = (
         "127.0.0.1:7402"
     )
-    data: Annotated[Path, _help("folder of the database and the blobs")] = DEFAULT_DATA
-    store: Annotated[
-        str,
-        _help("sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, which several servers share"),
-    ] = "sqlite"
+    data: Data = DEFAULT_DATA
+    store: StoreUrl = "sqlite"
+    migrate: Annotated[
+        Literal["auto", "check"],
+        _help("auto: bring the database up to date; check: refuse to start where it is not"),
+    ] = "auto"
     media_url: Annotated[
         str,
         _help(

@@ -78,6 +78,19 @@ async def _open(settings: Settings) -> Store:
     return store
 
 
+async def bring_up_to_date(store: Store, *, check: bool = False) -> None:
+    """Migrates the store; with `check` raises `StartError` instead where there is need to.
+    Raises `StoreError` as `Store.migrate`."""
+    if check:
+        if pending := await store.pending():
+            raise StartError(
+                f"the database is older than this version, and --migrate is check: "
+                f"{', '.join(pending)} would be applied; run python -m realtime migrate"
+            )
+    elif applied := await store.migrate():
+        log.info("migrated", applied=applied)
+
+
 @contextmanager
 def store_starts(settings: Settings) -> Iterator[None]:
     """Around what opens the store: says what is wrong with it."""

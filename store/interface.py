@@ -59,6 +59,11 @@ class Store(Queries, Protocol):
         `Incompatible`, with nothing changed, for a database of a newer version."""
         ...
 
+    async def pending(self) -> list[str]:
+        """The names of the migrations that `migrate` would apply; changes nothing. Raises as
+        it does."""
+        ...
+
     async def aclose(self) -> None:
         """Finishes what it has taken on; whatever comes after is `Unavailable`."""
         ...

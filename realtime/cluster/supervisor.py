@@ -23,7 +23,7 @@ from realtime.fitting import load_or_make_keys
 from realtime.ops import REQUEST_TIMEOUT, OpsServer
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
-from realtime.stores import name_of, open_store, store_starts
+from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
 
 log = structlog.get_logger("app")
 
@@ -57,10 +57,8 @@ async def _prepare(settings: Settings) -> None:
     """Migrates before there is anybody to read, and makes the keys that all need."""
     async with open_store(settings) as store:
         with store_starts(settings):
-            applied = await store.migrate()
+            await bring_up_to_date(store, check=settings.migrate == "check")
             await load_or_make_keys(store)
-    if applied:
-        log.info("migrated", applied=applied)
 
 
 @contextlib.contextmanager

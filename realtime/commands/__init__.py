@@ -1,4 +1,4 @@
-"""The commands of a client: everything but running a server."""
+"""The commands: everything but running a server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ COMMANDS = {
     "chat": "Chats in the terminal: rooms, photographs, posts.",
     "demo": "Starts a server and lets people use it; compares what each received.",
     "bench": "Measures a server of its own, in a temporary folder, over real sockets.",
+    "migrate": "Brings the database up to date, or shows what there is to do.",
 }
 """What each does. It is the `app` of the module here of its name."""
 
+ON_THE_STORE = frozenset({"migrate"})
+"""Those that work on a server's database, and are told by its settings where that is."""
+
 
 def add_commands(app: App) -> None:
-    """Adds them; a module is imported when its command is run. A server needs none of them."""
+    """Adds them; a module is imported when its command is run, and none to run a server."""
     for name, what in COMMANDS.items():
         app.command(f"realtime.commands.{name}:app", name=name, help=what)

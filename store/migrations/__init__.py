@@ -69,6 +69,14 @@ async def missing(tx: Transaction, known: list[Migration]) -> list[Migration]:
     return known[present:]
 
 
+async def pending(tx: Transaction, known: list[Migration], table: str) -> list[str]:
+    """The names of those that are `missing`, whether the database has the table of migrations
+    or not: `table` is a query that finds a row where it has."""
+    if await tx.rows(table):
+        known = await missing(tx, known)
+    return [str(migration) for migration in known]
+
+
 async def record(tx: Transaction, migration: Migration) -> None:
     """Says that the database has had it. With the first one begins the log."""
     if migration.number == 1:

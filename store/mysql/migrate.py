@@ -14,6 +14,7 @@ from store.migrations import Migration
 from store.mysql.dialect import Flavour, words
 from store.mysql.faults import number_of, reason
 from store.mysql.transaction import MysqlTransaction
+from store.transaction import Transaction
 
 WAIT = 60  # seconds for another server's migrations
 LONG = 24 * 3600.0  # seconds that a statement on a large table may take
@@ -24,6 +25,17 @@ _DONE_ALREADY = frozenset({1050, 1051, 1060, 1061, 1091})
 _STEPS = (
     "CREATE TABLE IF NOT EXISTS migration_steps (number ID NOT NULL PRIMARY KEY, done ID NOT NULL)"
 )
+
+
+_HAS_MIGRATIONS = (
+    "SELECT 1 FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_name = 'migrations'"
+)
+
+
+async def pending(tx: Transaction, flavour: Flavour) -> list[str]:
+    """See `Store.pending`."""
+    return await migrations.pending(tx, migrations.load(words(flavour)), _HAS_MIGRATIONS)
 
 
 async def bring_up_to_date(tx: MysqlTransaction, flavour: Flavour) -> list[str]:

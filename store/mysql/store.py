@@ -22,7 +22,7 @@ from store.mysql.connection import Connection, Limits, open_connection
 from store.mysql.dialect import DIALECTS, Flavour
 from store.mysql.faults import reason
 from store.mysql.loop import LoopThread, Turn
-from store.mysql.migrate import LONG, bring_up_to_date
+from store.mysql.migrate import LONG, bring_up_to_date, pending
 from store.mysql.pool import Pool
 from store.mysql.transaction import MysqlTransaction
 from store.transaction import Query
@@ -86,6 +86,9 @@ class MysqlStore:
 
     async def migrate(self) -> list[str]:
         return await self._thread.run(self._migrate)
+
+    async def pending(self) -> list[str]:
+        return await self.read(pending, self._flavour)
 
     async def aclose(self) -> None:
         await self._thread.aclose(self._close)

@@ -28,6 +28,7 @@ PRAGMAS = (
     "PRAGMA cache_size = -65536",  # KiB
     "PRAGMA wal_autocheckpoint = 4000",  # pages
 )
+_HAS_MIGRATIONS = "SELECT 1 FROM sqlite_master WHERE name = 'migrations'"
 READ_ONLY = ("PRAGMA query_only = ON",)
 
 
@@ -74,6 +75,9 @@ class SqliteStore:
             return await self.write(_migrate)
         except sqlite3.Error as error:
             raise Incompatible(f"the database cannot be migrated: {error}") from error
+
+    async def pending(self) -> list[str]:
+        return await self.read(migrations.pending, migrations.load(WORDS), _HAS_MIGRATIONS)
 
     async def aclose(self) -> None:
         await self._readers.aclose()

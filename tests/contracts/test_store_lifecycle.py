@@ -177,7 +177,11 @@ async def test_stores_are_apart(open_store: OpenStore) -> None:
 
 async def test_the_schema_is_made_once(new_database: NewDatabase) -> None:
     async with new_database() as connect, connected(connect) as store:
+        pending = await store.pending()
+        assert await store.pending() == pending  # looking changes nothing
         applied = await store.migrate()
+        assert applied == pending
+        assert await store.pending() == []
         assert applied[0] == "0001_first_light"
         assert [name[:4] for name in applied] == [f"{n:04}" for n in range(1, len(applied) + 1)]
         before = await everything(store)
@@ -217,6 +221,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(store: St
         run, "INSERT INTO migrations (number, name, at_ms) VALUES (9999, 'from_the_future', 0)"
     )
     before = await everything(store)
-    with pytest.raises(Incompatible, match="newer"):
-        await store.migrate()
+    for ask in (store.migrate, store.pending):
+        with pytest.raises(Incompatible, match="newer"):
+            await ask()
     assert await everything(store) == before

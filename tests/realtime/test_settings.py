@@ -19,6 +19,7 @@ OTHER: dict[str, Any] = {
     "ops": "localhost:3",
     "data": Path("/somewhere"),
     "store": "mysql://ann:secret@db/sunwire",
+    "migrate": "check",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
     "log_format": "console",

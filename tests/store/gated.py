@@ -123,6 +123,9 @@ class GatedStore:
     async def migrate(self) -> list[str]:
         return await self.inner.migrate()
 
+    async def pending(self) -> list[str]:
+        return await self.inner.pending()
+
     async def aclose(self) -> None:
         await self.inner.aclose()
 
