@@ -21,7 +21,7 @@ import trio
 
 from realtime.clock import SystemClock
 from realtime.events.batcher import Batcher
-from realtime.events.tail import News, Tail
+from realtime.events.tail import Tail
 from store.changes.base import Change
 from store.changes.messages import SendMessage
 from store.changes.rooms import CreateGroup
@@ -32,6 +32,7 @@ from store.mysql.address import parse
 from store.mysql.store import MysqlStore
 from store.projections.base import consume
 from store.projections.counters import CountersProjection
+from store.sources import DatabaseSource, News
 from store.sqlite import SqliteStore
 from store.transaction import Transaction
 
@@ -135,7 +136,7 @@ async def tailing(store: Store, other: Store, per_second: float) -> list[float]:
             delays.append((now - committed.pop(position)) * 1000)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Tail(other, heard).run)
+        nursery.start_soon(Tail(DatabaseSource(other), heard).run)
         await trio.sleep(0.2)
         end = trio.current_time() + SECONDS
         while trio.current_time() < end:

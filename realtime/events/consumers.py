@@ -26,6 +26,7 @@ from store.projections.base import (
     skip_entry,
 )
 from store.queries.leases import Fenced
+from store.sources import Source, Stretch
 
 log = structlog.get_logger("consumers")
 
@@ -45,8 +46,10 @@ class Consumer:
         clock: Clock,
         on_hints: Callable[[Sequence[HomeHint | CountsHint]], None],
         ownership: Ownership | None = None,
+        source: Source | None = None,
     ) -> None:
-        """`ownership` says when this node may run it; without one there are no other nodes."""
+        """`ownership` says when this node may run it; without one there are no other nodes.
+        Without a `source` each step reads the table, in its own transaction."""
         self.name = projection.name
         self._ownership = ownership or SoleOwner()
         self._fence = 0
@@ -55,6 +58,7 @@ class Consumer:
         self._batcher = batcher
         self._clock = clock
         self._on_hints = on_hints
+        self._source = source
         self._wake = trio.Event()
         self._idle = trio.Event()
         self.position = 0
@@ -129,12 +133,15 @@ class Consumer:
                 return
 
     async def _step(self, limit: int) -> Consumed:
-        projection = self._projection
+        projection, fence = self._projection, self._fence
+        given: Stretch | None = None
+        if self._source is not None:
+            given = await self._source.read(self.position, limit, projection.kinds)
         if isinstance(projection, VisibleProjection):
-            change = Consume(projection=projection, limit=limit, fence=self._fence)
+            change = Consume(projection=projection, limit=limit, fence=fence, given=given)
             return await self._batcher.submit(change).wait()
         now_ms = self._clock.now_ms()
-        return await self._store.write(consume, projection, limit, now_ms, self._fence)
+        return await self._store.write(consume, projection, limit, now_ms, fence, given)
 
     async def _set_aside(self, error: Exception) -> None:
         position = await self._store.write(

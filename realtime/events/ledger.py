@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from realtime.events import leases
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
-from realtime.events.tail import News, Tail
+from realtime.events.tail import Tail
 from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
 from store.errors import StoreError
@@ -27,6 +27,7 @@ from store.projections.base import (
 )
 from store.queries.codes import forget_old_codes
 from store.queries.guesses import forget_old_guesses
+from store.sources import DatabaseSource, News
 
 log = structlog.get_logger("core")
 
@@ -58,7 +59,7 @@ class Ledger:
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
-        self._tail = Tail(store, self._news) if store.shared else None
+        self._tail = Tail(DatabaseSource(store), self._news) if store.shared else None
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_batcher_waiting", "Changes queued.", self.batcher.waiting),
             ("sunwire_batches", "Batches committed.", lambda: self.batcher.batches),

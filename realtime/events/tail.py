@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable
 
 import structlog
 import trio
 
 from store.errors import StoreError
-from store.interface import Reads
-from store.log import Kind, read_head
-from store.transaction import Transaction
+from store.sources import News, Source
 
 log = structlog.get_logger("tail")
 
@@ -19,22 +16,14 @@ QUICK = 0.005  # seconds between two looks while others commit
 SLOW = 0.05  # when they do not
 SLOWER = 1.5  # by how much a look without news prolongs the next pause
 RETRY = 0.5  # seconds after the store failed
-MANY = 10_000  # entries; of more, nobody asks for the kinds
-
-
-class News(NamedTuple):
-    """The log reaches to `position`; `kinds` are among the entries since the last news."""
-
-    position: int
-    kinds: Collection[Kind]
 
 
 class Tail:
     """Calls `on_news` soon after another node has committed: within `QUICK` seconds while there
     is news, else within `SLOW`, and what the look takes."""
 
-    def __init__(self, store: Reads, on_news: Callable[[News], None]) -> None:
-        self._store = store
+    def __init__(self, source: Source, on_news: Callable[[News], None]) -> None:
+        self._source = source
         self._on_news = on_news
         self._known = -1  # up to where everything has been told of, or was committed here
 
@@ -48,7 +37,7 @@ class Tail:
         while True:
             await trio.sleep(pause)
             try:
-                news = await self._store.read(look, self._known)
+                news = await self._source.look(self._known)
             except StoreError as error:
                 log.warning("tail waits for the store", error=str(error))
                 pause = RETRY
@@ -59,17 +48,3 @@ class Tail:
                 pause = QUICK
             else:
                 pause = min(SLOW, pause * SLOWER)
-
-
-async def look(tx: Transaction, after: int) -> News:
-    """The head of the log, and the kinds of the entries past `after` (-1: of all there are)."""
-    head = await read_head(tx)
-    if head.position <= after:
-        return News(head.position, ())
-    if after < 0 or head.position - after > MANY:
-        return News(head.position, tuple(Kind))
-    found = await tx.rows(
-        "SELECT DISTINCT kind FROM log WHERE position > ? AND position <= ?",
-        (after, head.position),
-    )
-    return News(head.position, [Kind(row[0]) for row in found])

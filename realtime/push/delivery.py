@@ -17,11 +17,12 @@ from rpc.views import Views
 from rpc.wire import encode_server
 from store.errors import StoreError
 from store.interface import Queries
-from store.log import Entry, Head, Kind, StreamKind, read_entries
+from store.log import Entry, Head, Kind, StreamKind
 from store.queries import chat
 from store.queries.hydrate import hydrate
 from store.queries.resume import stays_of
 from store.records import RoomSummaryRecord
+from store.sources import DatabaseSource, Source
 from store.transaction import Transaction
 
 log = structlog.get_logger("delivery")
@@ -52,9 +53,18 @@ class Delivery:
     """
 
     def __init__(
-        self, store: Queries, hub: Hub, views: Views, renderer: Renderer, head: Head
+        self,
+        store: Queries,
+        hub: Hub,
+        views: Views,
+        renderer: Renderer,
+        head: Head,
+        source: Source | None = None,
     ) -> None:
+        """`source` has the entries that are not offered; without one they are read from the
+        store."""
         self._store = store
+        self._source = source or DatabaseSource(store)
         self._hub = hub
         self._views = views
         self._renderer = renderer
@@ -127,7 +137,8 @@ class Delivery:
             entries = [entry for entry in entries if entry.position > self.position]
         else:
             up_to = self._offered[0][0].position - 1 if self._offered else self.wanted
-            entries = await self._store.read(read_entries, self.position, up_to, GAP)
+            limit = min(GAP, up_to - self.position)
+            entries = (await self._source.read(self.position, limit)).entries
             if not entries:
                 return False
         if entries:

@@ -11,6 +11,7 @@ import msgspec
 from store.changes.base import Key, SingleChange
 from store.log import Entry, Kind, WriteTransaction, read_entries, read_head
 from store.queries.leases import check_fence
+from store.sources import Stretch, read_stretch
 from store.transaction import Transaction
 
 
@@ -87,17 +88,22 @@ def lease_of(name: str) -> str:
 
 
 async def consume(
-    tx: Transaction, projection: Projection, limit: int, now_ms: int, fence: int = 0
+    tx: Transaction,
+    projection: Projection,
+    limit: int,
+    now_ms: int,
+    fence: int = 0,
+    given: Stretch | None = None,
 ) -> Consumed:
     """One step of an invisible projection: at most `limit` entries, and the offset. Raises
     `Fenced` where the consumer's lease has another owner than the one with this fence; with 0
-    there are no others."""
+    there are no others. What was `given` from another source is taken if it follows right
+    behind the offset; otherwise the table is read."""
     await check_fence(tx, lease_of(projection.name), fence)
     position = await offset(tx, projection.name)
-    head = await read_head(tx)
-    entries = await read_entries(tx, position, head.position, limit, projection.kinds)
-    # Fewer than asked for: there is nothing else of interest up to the head.
-    reached = entries[-1].position if len(entries) == limit else head.position
+    if given is None or given.after != position:
+        given = await read_stretch(tx, position, limit, projection.kinds)
+    _, reached, entries = given
     if reached == position:
         return Consumed(position=position, read=0)
     hints = await projection.project(tx, entries) if entries else []
@@ -145,6 +151,7 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
     projection: VisibleProjection
     limit: int
     fence: int = 0  # see `consume`
+    given: Stretch | None = None  # the same
 
     def excludes(self) -> Sequence[Key]:
         return (("consumer", self.projection.name),)
@@ -152,10 +159,11 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
     async def apply_one(self, tx: WriteTransaction) -> Consumed:
         await check_fence(tx, lease_of(self.projection.name), self.fence)
         position = await offset(tx, self.projection.name)
-        # Entries of this very batch are not in the table yet: they are for the next step.
-        head = tx.start
-        entries = await read_entries(tx, position, head, self.limit, self.projection.kinds)
-        reached = entries[-1].position if len(entries) == self.limit else head
+        given = self.given
+        if given is None or given.after != position:
+            # Entries of this very batch are not in the table yet: they are for the next step.
+            given = await read_stretch(tx, position, self.limit, self.projection.kinds, tx.start)
+        _, reached, entries = given
         if reached == position:
             return Consumed(position=position, read=0)
         hints = await self.projection.project(tx, entries) if entries else []

@@ -11,9 +11,8 @@ from store.changes.base import Key, SingleChange
 from store.errors import Conflict
 from store.interface import Store
 from store.log import Entry, Kind, Stream, WriteTransaction, read_entries
+from store.sources import ALL
 from store.transaction import Row, Transaction, Value
-
-ALL = (1 << 63) - 1  # positions are below it
 
 
 async def rows(tx: Transaction, sql: str, *params: Value) -> list[Row]:

@@ -10,7 +10,7 @@ import trio
 from store.changes.likes import SetLike
 from store.errors import DomainError
 from store.interface import Store
-from store.log import Entry, Kind, Stream, WriteTransaction
+from store.log import Entry, Kind, Stream, WriteTransaction, read_entries
 from store.projections.base import (
     Consume,
     Consumed,
@@ -22,6 +22,7 @@ from store.projections.base import (
     offset,
     skip_entry,
 )
+from store.sources import Stretch
 from store.transaction import Transaction
 from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import Failure, Put, get_numbers, log_of, rows, run, set_number
@@ -252,3 +253,28 @@ async def test_numbers_of_a_projection_are_its_own_to_overwrite(store: Store) ->
     while (await step(store, Summing(), 2)).read:
         pass
     assert (await store.read(get_numbers))[2000] == 1 + 2 + 3 + 4 + 5
+
+
+@pytest.mark.parametrize("visible", [False, True])
+async def test_what_was_read_elsewhere_is_taken_where_it_fits(store: Store, visible: bool) -> None:
+    await put(store, 5)
+
+    async def give(after: int, reached: int) -> Consumed:
+        entries = await store.read(read_entries, after, reached, 10)
+        given = Stretch(after, reached, entries)
+        if not visible:
+            return await store.write(consume, Keeping(), 2, NOW, 0, given)
+        change = Consume(projection=Echoing(), limit=2, given=given)
+        done: Consumed = (await store.commit([change], NOW)).outcomes[0]
+        return done
+
+    assert (await give(0, 3)).position == 3
+    assert (await give(3, 3)).read == 0  # the source has no more, though the table has
+    # It comes late, or too early: what follows the offset is read from the table instead.
+    assert (await give(0, 3)).position == 5
+    assert (await give(4, 5)).read == 0
+    if visible:
+        told = [entry for entry in await log_of(store) if entry.kind is Kind.NOTIFIED]
+        assert [entry.subject_id for entry in told] == [1, 2, 3, 4, 5]
+    else:
+        assert await kept(store) == [1, 2, 3, 4, 5]

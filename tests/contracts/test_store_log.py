@@ -10,10 +10,10 @@ import trio
 from store.errors import Conflict
 from store.interface import Store
 from store.log import Entry, Head, Kind, Stream, read_entries, read_head
+from store.sources import ALL
 from store.transaction import Transaction
 from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import (
-    ALL,
     Failure,
     Put,
     get_number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import structlog.testing
 import trio
 import trio.testing
 
-from realtime.events.tail import MANY, QUICK, RETRY, SLOW, News, Tail, look
+from realtime.events.tail import QUICK, RETRY, SLOW, Tail
 from store.errors import Unavailable
 from store.log import Kind
+from store.sources import MANY, News, Stretch, look
 from tests.contracts.statements import Put
 from tests.store.gated import open_gated
 
@@ -26,13 +28,15 @@ class Log:
         self.failing = False
         self.asked: list[float] = []
 
-    async def read(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        assert query is look
+    async def look(self, after: int) -> News:
         await trio.lowlevel.checkpoint()
         self.asked.append(trio.current_time())
         if self.failing:
             raise Unavailable("away")
-        return News(self.position, [Kind.RECEIPT] if self.position > args[0] else [])
+        return News(self.position, [Kind.RECEIPT] if self.position > after else [])
+
+    async def read(self, after: int, limit: int, kinds: Collection[Kind] = ()) -> Stretch:
+        raise AssertionError("a tail reads no entries")
 
     def pauses(self) -> list[float]:
         times = [0.0, *self.asked]

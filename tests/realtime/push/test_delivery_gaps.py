@@ -12,7 +12,7 @@ from realtime.push.delivery import BACKLOG, GAP
 from realtime.testing import open_test_server
 from rpc.wire import decode_server
 from store.errors import Unavailable
-from store.log import read_entries
+from store.sources import Stretch, read_stretch
 from tests.realtime.push.delivering import Delivering, delivering
 from tests.realtime.rooms.town import ANN, BEN, START
 from tests.store.gated import open_gated
@@ -70,9 +70,9 @@ async def test_a_large_gap_is_read_in_pieces(autojump_clock: trio.testing.MockCl
         kit.offer(await kit.note(BEN, BEN))
         await kit.settle()
         assert kit.positions(ben) == numbers(1, 2 * GAP + 6)
-        reads = [args for name, args in kit.town.store.calls if name == "read_entries"]
+        reads = [args for name, args in kit.town.store.calls if name == "read_stretch"]
         assert [args[0] for args in reads] == [START, START + GAP, START + 2 * GAP]
-        assert {args[2] for args in reads} == {GAP}
+        assert [args[1] for args in reads] == [GAP, GAP, 5]
 
 
 async def test_what_comes_twice_is_delivered_once(autojump_clock: trio.testing.MockClock) -> None:
@@ -127,7 +127,7 @@ async def test_a_head_that_is_known_is_reached_without_an_offer(
 
 
 def reads(kit: Delivering) -> int:
-    return len([1 for name, _ in kit.town.store.calls if name == "read_entries"])
+    return len([1 for name, _ in kit.town.store.calls if name == "read_stretch"])
 
 
 async def test_a_log_shorter_than_expected_is_waited_for_without_haste(
@@ -162,7 +162,7 @@ async def test_a_reader_that_is_behind_is_asked_until_it_has_the_gap(
             ben = await kit.come(BEN)
             await kit.note(BEN, BEN)
             offered = await kit.note(BEN, BEN)
-            kit.town.store.answer_instead(read_entries, [], [], [])
+            kit.town.store.answer_instead(read_stretch, *[Stretch(START, START, [])] * 3)
             kit.offer(offered)
             await trio.sleep(0.1)
             assert kit.positions(ben) == []  # the later one may not come first
@@ -178,7 +178,7 @@ async def test_a_store_that_is_away_during_a_gap_loses_nothing(
         async with delivering() as kit:
             ben = await kit.come(BEN)
             await kit.note(BEN, BEN)
-            kit.town.store.fail_when(read_entries, "read", *[Unavailable("away")] * failures)
+            kit.town.store.fail_when(read_stretch, "read", *[Unavailable("away")] * failures)
             kit.offer(await kit.note(BEN, BEN))
             await kit.settle()
             assert kit.positions(ben) == numbers(1, 2)

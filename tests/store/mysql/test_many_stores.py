@@ -11,8 +11,9 @@ from store.log import read_entries, read_head
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
 from store.queries.secrets import load_or_create_secret
+from store.sources import ALL
 from tests.closing import until_the_end
-from tests.contracts.statements import ALL, Put, log_of
+from tests.contracts.statements import Put, log_of
 
 
 async def open_stores(address: Address, count: int) -> list[MysqlStore]:
