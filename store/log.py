@@ -255,14 +255,25 @@ async def read_head(tx: Transaction, *, lock: bool = False) -> Head:
 
 
 async def read_entries(
-    tx: Transaction, after: int, up_to: int, limit: int, kinds: Collection[Kind] = ()
+    tx: Transaction,
+    after: int,
+    up_to: int,
+    limit: int,
+    kinds: Collection[Kind] = (),
+    stream: Stream | None = None,
+    *,
+    latest: bool = False,
 ) -> list[Entry]:
-    """Entries with `after < position <= up_to` in order, at most `limit`; with `kinds` only
-    those."""
+    """Entries with `after < position <= up_to` in order, at most `limit`: the first of them, or
+    with `latest` the last. With `kinds` only those, with `stream` only its own."""
     only = f" AND kind IN {tx.dialect.in_list(len(kinds))}" if kinds else ""
+    params: list[Value] = [after, up_to, *(str(kind) for kind in kinds)]
+    if stream is not None:
+        only += " AND stream_kind = ? AND stream_id = ?"
+        params += [str(stream.kind), stream.id]
     found = await tx.rows(
         f"SELECT {ENTRY_COLUMNS} FROM log WHERE position > ? AND position <= ?{only} "
-        "ORDER BY position LIMIT ?",
-        (after, up_to, *(str(kind) for kind in kinds), limit),
+        f"ORDER BY position {'DESC' if latest else 'ASC'} LIMIT ?",
+        [*params, limit],
     )
-    return [entry_of(row) for row in found]
+    return [entry_of(row) for row in (reversed(found) if latest else found)]

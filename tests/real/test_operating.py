@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sqlite3
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -55,12 +56,12 @@ def commands(number: int, page: str = "operating.md", heading: str = "## Backup"
 async def shell(text: str, folder: Path) -> str:
     """Runs commands there, where `python` is this one; returns what they print."""
     (folder / "bin").mkdir(exist_ok=True)
-    with suppress(FileExistsError):
-        (folder / "bin" / "python").symlink_to(sys.executable)
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')  # with its packages
+    python.chmod(0o700)
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    done = await trio.run_process(
-        ["bash", "-euc", text], cwd=folder, env={"PATH": path}, capture_stdout=True
-    )
+    env = {"PATH": path, "PYTHONPATH": str(ROOT), "SUNWIRE_DATA": "data"}
+    done = await trio.run_process(["bash", "-euc", text], cwd=folder, env=env, capture_stdout=True)
     return done.stdout.decode()
 
 
@@ -133,7 +134,12 @@ async def test_a_consumer_runs_again_from_the_start(tmp_path: Path) -> None:
             database.execute("INSERT INTO dead_letters VALUES ('counters', 1, 'it broke', 0)")
             database.commit()
         shown = await shell(commands(0, "log.md", "### Dead letters"), tmp_path)
-        assert shown == "('counters', 1, 'it broke', 0)\n"
+        assert json.loads(shown) == {
+            "consumer": "counters",
+            "position": 1,
+            "error": "it broke",
+            "at_ms": 0,
+        }
         await shell(commands(0, "log.md", "### Running again"), tmp_path)
         await server.start()
         await ann.connect()

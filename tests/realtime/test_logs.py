@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -13,22 +12,12 @@ import structlog
 from realtime.logs import configure
 
 
-@pytest.fixture
-def _logs_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def crash(token: str) -> None:
     password = token[::-1]
     raise RuntimeError(f"password={password} after {len(token)}")
 
 
-@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.usefixtures("logs_as_before")
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_traceback_shows_no_secret(form: str) -> None:
     stream, token = io.StringIO(), "a-long-and-secret-token"
@@ -60,7 +49,7 @@ class Writes(io.StringIO):
         return super().write(text)
 
 
-@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.usefixtures("logs_as_before")
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_line_is_one_write(form: str) -> None:
     """What several processes write to one pipe is mixed between writes."""
@@ -72,7 +61,7 @@ def test_a_line_is_one_write(form: str) -> None:
     assert all(piece.endswith("\n") for piece in stream.pieces)
 
 
-@pytest.mark.usefixtures("_logs_as_before")
+@pytest.mark.usefixtures("logs_as_before")
 def test_a_url_shows_no_password() -> None:
     stream = io.StringIO()
     configure("info", "json", stream)

@@ -180,17 +180,18 @@ async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:
 async def social(open_store: OpenStore, users: Iterable[int] = USERS) -> AsyncIterator[Social]:
     """A network of these users over a store of its own, of the backend under test."""
     async with open_store() as store:
-        yield await _populated(store, users)
+        yield await populated(store, users)
 
 
 async def open_social(users: Iterable[int] = USERS) -> Social:
     """The same over a store in memory, for tests of what stands upon the store."""
     store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
-    return await _populated(store, users)
+    return await populated(store, users)
 
 
-async def _populated(store: Store, users: Iterable[int]) -> Social:
+async def populated(store: Store, users: Iterable[int] = USERS) -> Social:
+    """A network of these users over a store that has none."""
     ids = list(users)
     if ids:
         # Ids of rows are positions, and so are the users': the log begins behind them.

@@ -1,0 +1,22 @@
+"""`log`: the event log and its consumers, for whoever runs a server.
+
+The commands work on the database of the settings, whether servers run on it or not.
+"""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+COMMANDS = {
+    "show": "Prints entries of the log.",
+    "lag": "Says of each consumer how far it has come.",
+    "dead": "Lists the entries that consumers have set aside.",
+}
+"""What each does. It is the function of its name in the module here of its name."""
+
+app = App(
+    name="log",
+    help="Looks into the event log and after its consumers.",
+)
+for _name, _what in COMMANDS.items():
+    app.command(f"realtime.commands.log.{_name}:{_name}", name=_name, help=_what)

@@ -1,0 +1,36 @@
+"""`log lag`: how far the consumers have come."""
+
+from __future__ import annotations
+
+from realtime.commands.common import show as print_line
+from realtime.commands.log.common import work_on
+from realtime.commands.place import HERE, Where
+from realtime.fitting import projections
+from store.interface import Store
+from store.queries.consumers import statuses
+
+
+def lag(*, place: Where = HERE) -> None:
+    """Says of each consumer how far it has come, as JSON lines.
+
+    Each has `consumer`, `position`, `head` (where the log ends), `entries_behind` (entries of the
+    log from the first that it has yet to take), `seconds_behind` (since that one was written),
+    `dead` (entries set aside) and `known` (whether this version has the consumer).
+    """
+
+    async def work(store: Store) -> None:
+        known = {one.name: one.kinds for one in projections()}
+        for one in await store.read(statuses, known):
+            print_line(
+                {
+                    "consumer": one.name,
+                    "position": one.position,
+                    "head": one.head,
+                    "entries_behind": one.entries_behind,
+                    "seconds_behind": one.seconds_behind,
+                    "dead": one.dead,
+                    "known": one.name in known,
+                }
+            )
+
+    work_on(place, work)

@@ -1,0 +1,162 @@
+"""The commands of `log` over a database that a server has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from realtime.__main__ import app as command_line
+from tests.realtime.commands.operating import Operator, operator
+from tests.store.social import ANN, BEN, CAT, Social
+
+__all__ = ["operator"]
+
+
+async def some_likes(world: Social) -> int:
+    """A post and two likes: three entries, of which the consumer has taken two."""
+    post = await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.step("counters")
+    await world.like(CAT, post.id)
+    return post.id
+
+
+async def two_letters(world: Social) -> None:
+    for name, position in (("counters", 7), ("home", 5), ("home", 6)):
+        await world.run(
+            "INSERT INTO dead_letters (consumer, position, error, at_ms) VALUES (?, ?, 'no', 9)",
+            name,
+            position,
+        )
+
+
+def test_show_prints_the_latest_entries_or_those_from_a_position(operator: Operator) -> None:
+    post = operator.with_world(some_likes)
+    lines = operator.run("show")
+    assert [(line["position"], line["kind"]) for line in lines] == [
+        (post, "post.created"),
+        (post + 1, "post.liked"),
+        (post + 2, "post.liked"),
+    ]
+    assert lines[2] == {
+        "position": post + 2,
+        "at_ms": lines[2]["at_ms"],
+        "kind": "post.liked",
+        "stream": f"user:{CAT}",
+        "sequence": 1,
+        "actor_id": CAT,
+        "subject_id": post,
+        "other_id": ANN,
+    }
+    assert operator.run("show", "--limit", "1") == lines[2:]
+    assert operator.run("show", "--from", str(post), "--limit", "2") == lines[:2]
+    assert operator.run("show", "--from", str(post + 1)) == lines[1:]
+
+
+def test_show_picks_by_kind_and_stream(operator: Operator) -> None:
+    post = operator.with_world(some_likes)
+
+    def positions(*arguments: str) -> list[int]:
+        return [line["position"] for line in operator.run("show", *arguments)]
+
+    assert positions("--kind", "post.created") == [post]
+    assert positions("--kind", "post.created", "--kind", "post.liked", "--limit", "2") == [
+        post + 1,
+        post + 2,
+    ]
+    assert positions("--stream", f"user:{BEN}") == [post + 1]
+    assert positions("--stream", "room:1") == []
+    assert "post.liked" in operator.refused("show", "--kind", "post.love")
+    assert "room:ID" in operator.refused("show", "--stream", "ann")
+
+
+def test_show_reads_on_past_a_portion(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.commands.log.show.PORTION", 2)
+    post = operator.with_world(some_likes)
+    found = operator.run("show", "--from", "1", "--limit", "100")
+    assert [line["position"] for line in found] == [post, post + 1, post + 2]
+
+
+def test_lag_is_counted_from_the_first_entry_that_a_consumer_has_yet_to_take(
+    operator: Operator,
+) -> None:
+    post = operator.with_world(some_likes)
+    lines = {line.pop("consumer"): line for line in operator.run("lag")}
+    assert set(lines) == {"home", "counters", "notifications"}
+    counters, home = lines["counters"], lines["home"]
+    assert counters["seconds_behind"] > 1e6  # this log was written long ago
+    del counters["seconds_behind"]
+    assert counters == {
+        "position": post + 1,
+        "head": post + 2,
+        "entries_behind": 1,
+        "dead": 0,
+        "known": True,
+    }
+    assert (home["position"], home["entries_behind"]) == (0, 3)
+
+
+def test_what_is_none_of_its_business_does_not_put_a_consumer_behind(operator: Operator) -> None:
+    async def work(world: Social) -> None:
+        post = await world.post(ANN)
+        await world.step("home")
+        await world.like(BEN, post.id)
+
+    operator.with_world(work)
+    (home,) = (line for line in operator.run("lag") if line["consumer"] == "home")
+    assert (home["entries_behind"], home["seconds_behind"]) == (0, 0)
+    assert home["position"] < home["head"]
+
+
+def test_lag_names_a_consumer_that_no_code_knows(operator: Operator) -> None:
+    async def work(world: Social) -> None:
+        await some_likes(world)
+        await world.run("INSERT INTO consumers VALUES ('search', 1, 0, 0)")
+
+    operator.with_world(work)
+    assert {line["consumer"]: line["known"] for line in operator.run("lag")} == {
+        "counters": True,
+        "home": True,
+        "notifications": True,
+        "search": False,
+    }
+
+
+def test_dead_lists_what_was_set_aside(operator: Operator) -> None:
+    operator.with_world(two_letters)
+    found = operator.run("dead")
+    assert found[0] == {"consumer": "counters", "position": 7, "error": "no", "at_ms": 9}
+    assert [line["position"] for line in found] == [7, 5, 6]
+    assert operator.run("dead", "home") == found[1:]
+    assert operator.run("dead", "home", "--limit", "1") == found[1:2]
+    assert operator.run("dead", "search") == []
+
+
+def test_where_there_is_no_database_it_says_so_and_makes_none(operator: Operator) -> None:
+    assert "no database" in operator.refused("lag")
+    assert list(operator.folder.iterdir()) == []
+
+
+def test_a_database_of_another_version_is_refused(operator: Operator) -> None:
+    (operator.folder / "sunwire.db").touch()
+    assert "migrate" in operator.refused("lag")
+    (operator.folder / "sunwire.db").unlink()
+
+    async def age(world: Social) -> None:
+        await world.run("DELETE FROM migrations WHERE number > 3")
+
+    operator.with_world(age)
+    assert "older than this version" in operator.refused("lag")
+
+
+def test_the_settings_file_names_the_database(
+    operator: Operator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.with_world(some_likes)
+    file = tmp_path / "other.toml"
+    # What else the file sets is for `serve`.
+    file.write_text(f'data = "{operator.folder}"\nlog_level = "debug"\n')
+    with pytest.raises(SystemExit):
+        command_line.meta(["log", "lag", "--config", str(file)])
+    assert capsys.readouterr().out.count("\n") == 3
