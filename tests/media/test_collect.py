@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from store.queries.media import media_by_id
 from store.records import MediaRecord, Purpose
 from store.sqlite import SqliteStore
 from tests.closing import until_the_end
+from tests.contracts.cassandra import open_blobs
 
 NOW = 1_700_000_000_000
 OWNER = 7
@@ -98,13 +100,24 @@ class World:
         return await self.blobs.exists(digest_of(data))
 
 
-@pytest.fixture(params=["memory", "local"])
-def time_and_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Time, BlobStore]:
-    time = Time()
-    blobs: BlobStore = MemoryBlobs(time.now_ms)
-    if request.param == "local":
-        blobs = LocalBlobs(tmp_path, now_ms=time.now_ms)
-    return time, blobs
+@pytest.fixture(params=["memory", "local", "cassandra"])
+def time_and_blobs(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AbstractAsyncContextManager[tuple[Time, BlobStore]]:
+    """A clock and an empty store; a test takes it as `time_and_blobs: tuple[Time, BlobStore]`."""
+
+    @asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Time, BlobStore]]:
+        time = Time()
+        if request.param == "cassandra":
+            async with open_blobs(time.now_ms) as blobs:
+                yield time, blobs
+        elif request.param == "local":
+            yield time, LocalBlobs(tmp_path, now_ms=time.now_ms)
+        else:
+            yield time, MemoryBlobs(time.now_ms)
+
+    return make()
 
 
 async def open_world(time_and_blobs: tuple[Time, BlobStore]) -> World:
