@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from media.urls import Signer
 from realtime.accepting import accepting
+from realtime.blobs import make_tables, open_blobs
 from realtime.core import Core
 from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
@@ -24,7 +25,6 @@ from realtime.startup import Listening, StartError, data_folder, listen
 from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
 from rpc.context import CodeSender
 from rpc.views import Views
-from store.blobs import LocalBlobs
 from store.interface import Store
 from store.log import read_head
 
@@ -93,9 +93,9 @@ async def _serve(
     fittings = fittings_of(settings, services, sender, where.media)
     parts = Parts(store=store, check=settings.migrate == "check", **vars(fittings))
     with store_starts(settings):
-        blobs = LocalBlobs(settings.blobs, now_ms=parts.clock.now_ms)
         core, signer = await build(parts)
-    async with trio.open_nursery() as background:
+    await make_tables(settings, store, check=parts.check)
+    async with open_blobs(settings, parts.clock) as blobs, trio.open_nursery() as background:
         doors = Doors(limit, core.metrics, background)
         async with (
             core.running(settings.grace),

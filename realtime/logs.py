@@ -64,3 +64,5 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    if level == "info":
+        logging.getLogger("cassandra").setLevel(logging.WARNING)  # it tells of every connection

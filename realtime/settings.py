@@ -65,6 +65,13 @@ StoreUrl = Annotated[
     str,
     _help("sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, which several servers share"),
 ]
+BlobsUrl = Annotated[
+    str,
+    _help(
+        "folder (in the data folder), or "
+        "cassandra://USER:PASSWORD@HOST,HOST:PORT/KEYSPACE?replication=3"
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,7 @@ class Settings:
     )
     data: Data = DEFAULT_DATA
     store: StoreUrl = "sqlite"
+    blobs: BlobsUrl = "folder"
     migrate: Annotated[
         Literal["auto", "check"],
         _help("auto: bring the database up to date; check: refuse to start where it is not"),
@@ -140,7 +148,7 @@ class Settings:
         return self.data / "sunwire.db"
 
     @property
-    def blobs(self) -> Path:
+    def blob_folder(self) -> Path:
         return self.data / "blobs"
 
     @property

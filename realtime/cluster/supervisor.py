@@ -14,6 +14,7 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry
 
+from realtime.blobs import make_tables
 from realtime.cluster import metrics
 from realtime.cluster.control import MEDIA, WORKER, WRITER, Report, Start, plain
 from realtime.cluster.process import Process
@@ -59,6 +60,7 @@ async def _prepare(settings: Settings) -> None:
         with store_starts(settings):
             await bring_up_to_date(store, check=settings.migrate == "check")
             await load_or_make_keys(store)
+        await make_tables(settings, store, check=settings.migrate == "check")
 
 
 @contextlib.contextmanager

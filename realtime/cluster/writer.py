@@ -9,14 +9,15 @@ import structlog
 import trio
 from prometheus_client import Gauge
 
+from realtime.blobs import open_blobs
 from realtime.cluster.role import Role
 from realtime.cluster.sockets import inherited, is_own
 from realtime.events.ledger import Ledger
 from realtime.fitting import projections
 from realtime.housekeeping import Collector
 from realtime.link.switchboard import Switchboard
-from realtime.stores import open_store, store_starts
-from store.blobs import BlobStore, LocalBlobs
+from realtime.stores import open_store
+from store.blobs import BlobStore
 from store.interface import Store
 from store.log import Batch, read_head
 from store.projections.base import CountsHint, HomeHint
@@ -27,9 +28,7 @@ log = structlog.get_logger("app")
 async def write(role: Role) -> None:
     """Serves the links until it is told to stop; then commits what was promised."""
     settings = role.settings
-    async with open_store(settings) as store:
-        with store_starts(settings):
-            blobs = LocalBlobs(settings.blobs, now_ms=role.clock.now_ms)
+    async with open_store(settings) as store, open_blobs(settings, role.clock) as blobs:
         await _write(role, store, blobs)
 
 

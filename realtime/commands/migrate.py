@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from realtime.blobs import make_tables
 from realtime.commands.common import say
 from realtime.commands.place import HERE, Where, run_on_store
 from realtime.settings import Settings
@@ -29,8 +30,9 @@ def migrate(
     with --dry-run of those that it would apply, one a line.
 
     On MariaDB it may be run beside servers, and by several at once, who take turns; what one
-    that was cut off has not done is done by the next. On SQLite the server must be stopped. Exit
-    code 2 with a sentence when the database cannot be migrated; one of a newer version never is.
+    that was cut off has not done is done by the next. On SQLite the server must be stopped. With
+    --blobs the tables for blobs are made, too, where there are none. Exit code 2 with a sentence
+    when the database cannot be migrated; one of a newer version never is.
     """
     settings = place.settings()
 
@@ -54,7 +56,9 @@ async def _apply(settings: Settings) -> list[str]:
     with data_folder(settings.data) if settings.store == SQLITE else nullcontext():
         async with open_store(settings) as store:
             with store_starts(settings):
-                return await store.migrate()
+                applied = await store.migrate()
+            await make_tables(settings, store)
+            return applied
 
 
 @asynccontextmanager

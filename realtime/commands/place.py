@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from realtime.logs import configure
 from realtime.serving import run_or_refuse
-from realtime.settings import DEFAULT_DATA, Data, Settings, StoreUrl
+from realtime.settings import DEFAULT_DATA, BlobsUrl, Data, Settings, StoreUrl
 from realtime.startup import PRIVATE
 
 
@@ -21,10 +21,11 @@ class Place:
 
     data: Data = DEFAULT_DATA
     store: StoreUrl = "sqlite"
+    blobs: BlobsUrl = "folder"
 
     def settings(self) -> Settings:
         """Those of a server there, the others being the defaults."""
-        return Settings(data=self.data, store=self.store)
+        return Settings(data=self.data, store=self.store, blobs=self.blobs)
 
 
 Where = Annotated[Place, Parameter(name="*")]

@@ -19,6 +19,7 @@ OTHER: dict[str, Any] = {
     "ops": "localhost:3",
     "data": Path("/somewhere"),
     "store": "mysql://ann:secret@db/sunwire",
+    "blobs": "cassandra://ann:secret@db/media",
     "migrate": "check",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
@@ -141,7 +142,7 @@ def test_the_named_file_is_read_instead_of_the_usual_one(served: Served, tmp_pat
 def test_the_folders_lie_in_the_data_folder() -> None:
     settings = Settings(data=Path("/somewhere"))
     assert settings.database == Path("/somewhere/sunwire.db")
-    assert settings.blobs == Path("/somewhere/blobs")
+    assert settings.blob_folder == Path("/somewhere/blobs")
     assert settings.cache == Path("/somewhere/cache")
 
 
