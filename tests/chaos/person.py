@@ -91,12 +91,11 @@ class Person:
             random=self.random,
         )
         self._busy = 0
+        dial = dial_urls(urls, within=0.5, random=self.random)
         with closing(SqliteState(self._file, keep)) as state:
             self.box = Box(kept(str(self._file)))
             async with (
-                open_client(dial_urls(urls), token=self._token, state=state, options=options) as (
-                    self.client
-                ),
+                open_client(dial, token=self._token, state=state, options=options) as self.client,
                 trio.open_nursery() as self._tasks,
             ):
                 self.lives += 1

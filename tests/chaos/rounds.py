@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -13,6 +13,7 @@ import trio
 from rpc.proto.chat_pb2 import CreateGroupRequest
 from rpc.proto.stubs import ChatClient
 from tests.chaos.check import Checker
+from tests.chaos.faults import BY_NAME, Fault
 from tests.chaos.person import Person
 from tests.chaos.site import Site, open_site
 from tests.real.process import ServerProcess
@@ -29,35 +30,47 @@ async def run(
     store: str = "sqlite",
     nodes: int = 1,
     workers: int = 1,
+    faults: Sequence[str] = (),
 ) -> Counter[str]:
-    """Runs the rounds and returns how much of what was acknowledged. Raises `AssertionError`
-    at the first thing lost, doubled or out of order. For `store` and `nodes` see `open_site`.
-    With several workers one process of a server is killed at a time, or all."""
+    """Runs so many rounds of each fault that is possible there, or of those named, in an order
+    that the seed chooses; returns how much of what was done and acknowledged, and how many
+    rounds of each. Raises `AssertionError` at the first thing lost, doubled or out of order.
+    For `store` and `nodes` see `open_site`."""
     schedule = random.Random(seed)
     struck: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
         folder = Path(name)
         async with open_site(folder, store, nodes, workers) as site, trio.open_nursery() as lives:
+            order = _order(site, faults, rounds, schedule)
             people = [
                 await _join(
                     site.nodes[0], f"user{number}", folder, random.Random(f"{seed} {number}")
                 )
                 for number in range(USERS)
             ]
-            for number, person in enumerate(people):
-                await lives.start(person.run, site.urls(number))
+            for person in people:
+                await lives.start(person.run, site.urls)
                 await person.client.wait_connected()
             await _gather(people)
             checker = Checker(people, site.media_url)
-            for number in range(1, rounds + 1):
-                what = await _round(site, people, schedule)
-                struck[what] += 1
-                last = number == rounds or number % EVERYTHING == 0
+            for number, fault in enumerate(order, 1):
+                began = trio.current_time()
+                await _round(site, people, fault, schedule)
+                struck[fault.name] += 1
+                last = number == len(order) or number % EVERYTHING == 0
                 await (checker.everything() if last else checker.new())
-                say(f"round {number}: {what}; {text(_done(people))}")
+                seconds = trio.current_time() - began
+                say(f"round {number}: {fault.name}, {seconds:.1f} s; {text(_done(people))}")
                 assert site.errors() == []
             lives.cancel_scope.cancel()
         return _done(people) + struck
+
+
+def _order(site: Site, names: Sequence[str], rounds: int, schedule: random.Random) -> list[Fault]:
+    chosen = [BY_NAME[name] for name in names or BY_NAME]
+    order = [fault for fault in chosen if fault.possible(site)] * rounds
+    schedule.shuffle(order)
+    return order
 
 
 async def _join(server: ServerProcess, name: str, folder: Path, own: random.Random) -> Person:
@@ -76,8 +89,7 @@ async def _gather(people: list[Person]) -> None:
         person.others = [other for other in people if other is not person]
 
 
-async def _round(site: Site, people: list[Person], schedule: random.Random) -> str:
-    """Returns what befell the site."""
+async def _round(site: Site, people: list[Person], fault: Fault, schedule: random.Random) -> None:
     for person in people:
         person.write()
     await trio.sleep(schedule.uniform(0.02, 0.3))
@@ -85,14 +97,13 @@ async def _round(site: Site, people: list[Person], schedule: random.Random) -> s
     if dropped is not None and schedule.random() < 0.5:
         dropped.drop()
         dropped = None
-    what, mend = await site.strike(schedule)
+    mend = await fault.strike(site, schedule)
     if dropped is not None:
         dropped.drop()  # it begins again while nobody answers
     await mend()
     await trio.sleep(0.1)
     for person in people:
         await person.finish()
-    return what
 
 
 def _done(people: list[Person]) -> Counter[str]:

@@ -1,46 +1,64 @@
-"""The servers of a run, and what befalls them."""
+"""The servers of a run: nodes over one store, and what lies between them and it."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
-import trio
-
-from realtime.events.leases import LIFETIME, RENEW
-from tests.real.mariadb import Mariadb, private_mariadb
+from store.mysql import address as mysql
+from tests.chaos.database import Database
+from tests.chaos.disk import Disk, small_disk
+from tests.real.mariadb import private_mariadb, url_of
 from tests.real.process import ServerProcess, server_process
-from tests.real.workers import kill, pids, wait_up
+from tests.real.workers import pids
+from tests.store.mysql.relay import Relay, open_relay
 
-FLAGS = ("--calls-per-second", "100000", "--calls-burst", "100000")
+FLAGS = (
+    *("--calls-per-second", "100000", "--calls-burst", "100000"),
+    *("--sensitive-per-minute", "100000"),
+)
+SQLITE = "sqlite"
 OWN = "mariadb"  # the store that is a database server of the run's own
-FENCED = LIFETIME + RENEW + 1  # seconds after which another node has a stopped one's leases
-
-Mend = Callable[[], Awaitable[None]]
+EXPECTED = frozenset({"process died"})  # errors that a fault brings about, and no bug
 
 
+@dataclass(frozen=True)
 class Site:
-    """Nodes over one store. Where the database server is the run's own, it is struck too."""
+    """`lines` lead from each node to the database, where there is one. `disk` is that of the
+    nodes' folders, where it can be filled."""
 
-    def __init__(self, nodes: list[ServerProcess], workers: int, database: Mariadb | None) -> None:
-        self.nodes = nodes
-        self._workers = workers
-        self._database = database
+    nodes: Sequence[ServerProcess]
+    workers: int = 1
+    database: Database | None = None
+    lines: Sequence[Relay] = ()
+    disk: Disk | None = None
 
     @property
     def media_url(self) -> str:
         """Of the node that has the blobs."""
         return f"http://127.0.0.1:{self.nodes[0].media_port}"
 
-    def urls(self, first: int) -> list[str]:
-        """Every node's, beginning with one of them."""
-        count = len(self.nodes)
-        return [f"ws://127.0.0.1:{self.nodes[(first + n) % count].port}" for n in range(count)]
+    @property
+    def urls(self) -> list[str]:
+        return [f"ws://127.0.0.1:{node.port}" for node in self.nodes]
+
+    def node_at(self, ports: set[int]) -> ServerProcess:
+        """The one of whose connections the database sees one come from these ports."""
+        for node, line in zip(self.nodes, self.lines, strict=True):
+            if any(line.has(port) for port in ports):
+                return node
+        raise AssertionError(f"no node has the ports {ports}")
+
+    def signal(self, node: ServerProcess, number: signal.Signals) -> None:
+        """To all the processes that the node is."""
+        assert node.process is not None
+        for pid in {node.process.pid, *(pids(node).values() if self.workers > 1 else ())}:
+            os.kill(pid, number)
 
     def errors(self) -> list[dict[str, Any]]:
         """What the nodes have said that nobody may expect."""
@@ -48,103 +66,33 @@ class Site:
             line
             for node in self.nodes
             for line in node.lines
-            if line.get("level", "error") == "error" and line["event"] != "process died"
+            if line.get("level", "error") in ("error", "critical") and line["event"] not in EXPECTED
         ]
-
-    async def strike(self, schedule: Random) -> tuple[str, Mend]:
-        """Something happens. Returns what, and what makes it good."""
-        kinds: list[tuple[str, Callable[[Random], Awaitable[Mend]], int]] = [
-            ("node killed", self._kill_node, 6)
-        ]
-        if len(self.nodes) > 1:
-            kinds.append(("all nodes killed", self._kill_all, 2))
-            kinds.append(("node stopped past its leases", self._stop_node, 1))
-        if self._database is not None:
-            kinds.append(("database killed", self._kill_database, 4))
-            kinds.append(("database stopped", self._stop_database, 1))
-        if len(kinds) > 1:
-            chosen = schedule.choices(kinds, [weight for _, _, weight in kinds])[0]
-        else:
-            chosen = kinds[0]
-        return chosen[0], await chosen[1](schedule)
-
-    async def _kill_node(self, schedule: Random) -> Mend:
-        node = schedule.choice(self.nodes) if len(self.nodes) > 1 else self.nodes[0]
-        if self._workers > 1:
-            name = schedule.choice(["all", *sorted(pids(node))])
-            if name != "all":
-                kill(node, name)
-
-                async def wait() -> None:
-                    await wait_up(node, name)
-
-                return wait
-        await node.kill()
-        return node.start
-
-    async def _kill_all(self, schedule: Random) -> Mend:
-        for node in self.nodes:
-            await node.kill()
-
-        async def start() -> None:
-            async with trio.open_nursery() as nursery:
-                for node in self.nodes:
-                    nursery.start_soon(node.start)
-
-        return start
-
-    async def _stop_node(self, schedule: Random) -> Mend:
-        node = schedule.choice(self.nodes)
-        processes = [*pids(node).values()] if self._workers > 1 else []
-        assert node.process is not None
-        processes.append(node.process.pid)
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-
-        async def go_on() -> None:
-            await trio.sleep(FENCED)
-            for pid in processes:
-                os.kill(pid, signal.SIGCONT)
-
-        return go_on
-
-    async def _kill_database(self, schedule: Random) -> Mend:
-        database = self._database
-        assert database is not None
-        database.signal(signal.SIGKILL)
-
-        async def start() -> None:
-            await trio.to_thread.run_sync(database.start)
-
-        return start
-
-    async def _stop_database(self, schedule: Random) -> Mend:
-        database = self._database
-        assert database is not None
-        database.signal(signal.SIGSTOP)
-        pause = schedule.uniform(0.5, 4)
-
-        async def go_on() -> None:
-            await trio.sleep(pause)
-            database.signal(signal.SIGCONT)
-
-        return go_on
 
 
 @asynccontextmanager
 async def open_site(folder: Path, store: str, nodes: int, workers: int) -> AsyncIterator[Site]:
     """Runs so many nodes. `store` is as `serve` takes it, of an empty database where it is one;
     or `mariadb` for a database server of one's own."""
-    database = None
     async with AsyncExitStack() as stack:
-        if store == OWN:
-            database = stack.enter_context(private_mariadb())
-            store = database.url
-        flags = [*FLAGS, "--store", store, "--workers", str(workers)]
+        database = disk = None
+        lines: list[Relay] = []
+        if store == SQLITE:
+            disk = stack.enter_context(small_disk(folder / "disk"))
+            folder = folder / "disk"
+        else:
+            server = stack.enter_context(private_mariadb()) if store == OWN else None
+            database = Database(mysql.parse(server.url if server else store), server)
+            stack.push_async_callback(database.aclose)
+        flags = [*FLAGS, "--workers", str(workers)]
         opened: list[ServerProcess] = []
         for number in range(nodes):
-            node = server_process(folder / f"data{number}", *flags)
+            own = ["--store", store]
+            if database is not None:
+                lines.append(await stack.enter_async_context(open_relay(database.address)))
+                own = ["--store", url_of(lines[-1].address)]
+            node = server_process(folder / f"data{number}", *flags, *own)
             opened.append(await stack.enter_async_context(node))
             if number == 0:  # it has the blobs of all
                 flags += ["--media-url", f"http://127.0.0.1:{opened[0].media_port}"]
-        yield Site(opened, workers, database)
+        yield Site(opened, workers, database, lines, disk)

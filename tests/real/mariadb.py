@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
+from store.mysql.address import Address
 from tests.real.process import ROOT
 
 SCRIPT = ROOT / "scripts" / "backends" / "mariadb"
@@ -39,6 +41,12 @@ class Mariadb:
 
     def stop(self) -> None:
         subprocess.run([SCRIPT, "stop", self._folder], check=True, stdin=subprocess.DEVNULL)
+
+
+def url_of(address: Address) -> str:
+    """As `--store` takes it."""
+    user, password = quote(address.user, safe=""), quote(address.password, safe="")
+    return f"mysql://{user}:{password}@{address.host}:{address.port}/{address.database}"
 
 
 @contextmanager

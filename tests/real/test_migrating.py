@@ -16,8 +16,8 @@ import trio
 from store import migrations
 from store.mysql.address import Address
 from tests.contracts.mysql import Admin
+from tests.real.mariadb import url_of
 from tests.real.process import ROOT, server_process
-from tests.real.test_mysql_process import url_of
 from tests.store.mysql.conftest import address, admin
 from tests.store.mysql.test_migrate import schema
 

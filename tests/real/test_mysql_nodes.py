@@ -17,8 +17,8 @@ from rpc.client.events import UpdateReceived
 from rpc.proto.posts_pb2 import CreatePostRequest
 from rpc.proto.stubs import PostsClient
 from tests.contracts.mysql import Admin
+from tests.real.mariadb import url_of
 from tests.real.process import server_process
-from tests.real.test_mysql_process import url_of
 from tests.store.mysql.conftest import admin
 
 __all__ = ["admin"]

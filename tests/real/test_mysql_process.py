@@ -8,37 +8,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 import trio
 
-import tests.chaos
 from realtime.testing import new_key
-from store.mysql.address import Address
-from tests.chaos.site import OWN
 from tests.contracts.mysql import Admin
+from tests.real.mariadb import url_of
 from tests.real.process import ROOT, server_process
 from tests.store.mysql.conftest import admin
 
 __all__ = ["admin"]
 
 pytestmark = pytest.mark.real
-
-ROUNDS, SEED = 5, 3
-
-
-def url_of(address: Address) -> str:
-    user, password = quote(address.user, safe=""), quote(address.password, safe="")
-    return f"mysql://{user}:{password}@{address.host}:{address.port}/{address.database}"
-
-
-async def test_nothing_acknowledged_is_lost_whatever_is_killed(admin: Admin) -> None:
-    """Two nodes behind one list of URLs, on a database server that is killed too."""
-    done = await tests.chaos.run(ROUNDS, SEED, lambda line: None, store=OWN, nodes=2)
-    assert done["messages"] > 15 * ROUNDS
-    for what in ("node killed", "all nodes killed", "database killed"):
-        assert done[what]
 
 
 async def test_another_node_takes_over_where_the_first_one_stopped(

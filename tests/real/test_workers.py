@@ -17,7 +17,6 @@ from realtime.testing.client import TestClient, new_key
 from rpc.errors import CallError
 from rpc.proto.frames_pb2 import ACTIVITY_TYPING, ClientFrame, Focus
 from rpc.registry import methods
-from tests import chaos
 from tests.media import samples
 from tests.real.process import ServerProcess
 from tests.real.workers import (
@@ -278,9 +277,3 @@ async def test_a_second_signal_ends_them_at_once(tmp_path: Path) -> None:
             with trio.fail_after(5):
                 assert await server.process.wait() == -signal.SIGTERM
         await wait_gone(processes)
-
-
-async def test_nothing_is_lost_or_doubled_whichever_process_is_killed() -> None:
-    """A worker and then the writer, as this seed has it."""
-    done = await chaos.run(2, seed=3, say=lambda _: None, workers=2)
-    assert done["messages"] > 0

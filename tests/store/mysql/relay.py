@@ -30,7 +30,9 @@ class Relay:
         self._target = target
         self._loss: Loss | None = None
         self._then_silent = False
+        self._refusing = False
         self._open: set[trio.SocketStream] = set()
+        self._ports: set[int] = set()
         self._audible = trio.Event()
         self._audible.set()
         self.address = target
@@ -47,6 +49,18 @@ class Relay:
     def go_on(self) -> None:
         self._audible.set()
 
+    async def cut(self) -> None:
+        """From here on there is no connection, and none is made."""
+        self._refusing = True
+        await self.break_all()
+
+    def mend(self) -> None:
+        self._refusing = False
+
+    def has(self, port: int) -> bool:
+        """Whether the server sees a connection of this relay come from that port."""
+        return port in self._ports
+
     async def break_all(self) -> None:
         for stream in list(self._open):
             await trio.aclose_forcefully(stream)
@@ -61,9 +75,14 @@ class Relay:
     async def _handle(self, client: trio.SocketStream) -> None:
         with contextlib.suppress(*BROKEN):
             await self._audible.wait()
+            if self._refusing:
+                await trio.aclose_forcefully(client)
+                return
             server = await trio.open_tcp_stream(self._target.host, self._target.port)
             both = {client, server}
+            port = server.socket.getsockname()[1]
             self._open |= both
+            self._ports.add(port)
             try:
                 async with client, server, trio.open_nursery() as nursery:
                     scope = nursery.cancel_scope
@@ -72,6 +91,7 @@ class Relay:
                     nursery.start_soon(self._answer, server, client, committing, scope)
             finally:
                 self._open -= both
+                self._ports.discard(port)
 
     async def _ask(
         self,

@@ -1,0 +1,308 @@
+"""What befalls the servers of a run, each by a name.
+
+A fault strikes while people write, and returns what makes it good. Where it is to hit a node in
+the middle of a transaction, a row that the transaction writes towards its end is locked first:
+whoever then waits for it has done all but that.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import NamedTuple
+
+import trio
+
+from realtime.events.leases import LIFETIME, RENEW
+from realtime.testing import TestClient
+from rpc.errors import CallError, Code
+from store.mysql.connection import Limits
+from store.projections.base import lease_of
+from tests.chaos.database import Database
+from tests.chaos.site import Site
+from tests.real.process import ServerProcess
+from tests.real.workers import kill, pids, wait_up
+from tests.store.mysql.relay import Loss, Relay
+
+Mend = Callable[[], Awaitable[None]]
+
+CONSUMERS = ("home", "counters", "notifications")
+SPARE = 6.0  # seconds beyond a limit that a busy machine may take
+CATCH = LIFETIME + RENEW + SPARE  # seconds in which somebody comes to where he is waited for
+LOOK_EVERY = 0.05  # seconds
+REFUSED_WITHIN = 30.0  # seconds in which a full disk is met
+
+
+class Fault(NamedTuple):
+    name: str
+    about: str
+    possible: Callable[[Site], bool]
+    strike: Callable[[Site, Random], Awaitable[Mend]]
+
+
+def _always(site: Site) -> bool:
+    return True
+
+
+def _several_nodes(site: Site) -> bool:
+    return len(site.nodes) > 1
+
+
+def _several_processes(site: Site) -> bool:
+    return site.workers > 1
+
+
+def _nodes_on_a_database(site: Site) -> bool:
+    return site.database is not None and len(site.nodes) > 1 and site.workers == 1
+
+
+def _own_database(site: Site) -> bool:
+    return site.database is not None and site.database.server is not None
+
+
+def _own_disk(site: Site) -> bool:
+    return site.disk is not None and site.workers == 1
+
+
+# Processes that die.
+
+
+async def _kill_node(site: Site, random: Random) -> Mend:
+    node = random.choice(site.nodes)
+    await node.kill()
+    return node.start
+
+
+async def _kill_all(site: Site, random: Random) -> Mend:
+    for node in site.nodes:
+        await node.kill()
+    return lambda: _start(site.nodes)
+
+
+async def _start(nodes: Sequence[ServerProcess]) -> None:
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(node.start)
+
+
+async def _kill_process(site: Site, random: Random) -> Mend:
+    node = random.choice(site.nodes)
+    name = random.choice(sorted(pids(node)))
+    kill(node, name)
+    return lambda: wait_up(node, name)
+
+
+async def _kill_owner(site: Site, random: Random) -> Mend:
+    """In the middle of a step of a consumer, or just when it commits."""
+    consumer = random.choice(CONSUMERS)
+    async with _caught(site, "consumers", f"name = '{consumer}'") as (node, release):
+        if random.random() < 0.5:
+            await release()
+            await trio.sleep(random.uniform(0, 0.005))
+        await node.kill()
+    return node.start
+
+
+async def _kill_database(site: Site, random: Random) -> Mend:
+    assert site.database is not None
+    server = site.database.server
+    assert server is not None
+    server.signal(signal.SIGKILL)
+    pause = random.choice([0, random.uniform(0, 3)])
+
+    async def start() -> None:
+        await trio.sleep(pause)
+        await trio.to_thread.run_sync(server.start)
+
+    return start
+
+
+# Processes that stand still.
+
+
+async def _stop_owner(site: Site, random: Random) -> Mend:
+    """Until another has its lease: in the middle of a step, or somewhere."""
+    database = _database(site)
+    consumer = random.choice(CONSUMERS)
+    fence = await _fence(database, consumer)
+    async with _caught(site, "consumers", f"name = '{consumer}'") as (node, release):
+        if random.random() < 0.5:
+            await release()
+            await trio.sleep(random.uniform(0, 0.05))
+        losses = _count(node, "lease lost")
+        site.signal(node, signal.SIGSTOP)
+
+    async def go_on() -> None:
+        with trio.fail_after(Limits().idle + LIFETIME + RENEW + SPARE):
+            while await _fence(database, consumer) == fence:  # noqa: ASYNC110 - by the database
+                await trio.sleep(LOOK_EVERY)
+        await trio.sleep(random.uniform(0, 1))
+        site.signal(node, signal.SIGCONT)
+        with trio.fail_after(RENEW + SPARE):
+            while _count(node, "lease lost") == losses:  # noqa: ASYNC110 - it says so in its log
+                await trio.sleep(LOOK_EVERY)
+
+    return go_on
+
+
+async def _stop_head(site: Site, random: Random) -> Mend:
+    """While it has the head of the log locked, which everybody needs who writes."""
+    async with _caught(site, "streams", "kind = 'r'") as (node, _):
+        site.signal(node, signal.SIGSTOP)
+    other = random.choice([one for one in site.nodes if one is not node])
+
+    async def go_on() -> None:
+        with trio.fail_after(Limits().idle + SPARE):  # although the first one is still there
+            await (await _new_user(other, random)).disconnect()
+        await trio.sleep(random.uniform(0, 2))
+        site.signal(node, signal.SIGCONT)
+
+    return go_on
+
+
+async def _stop_database(site: Site, random: Random) -> Mend:
+    assert site.database is not None
+    server = site.database.server
+    assert server is not None
+    server.signal(signal.SIGSTOP)
+    pause = random.uniform(0.5, 4)
+
+    async def go_on() -> None:
+        await trio.sleep(pause)
+        server.signal(signal.SIGCONT)
+
+    return go_on
+
+
+# Lines that break.
+
+
+async def _lose_answers(site: Site, random: Random) -> Mend:
+    """Of some commits the answer is lost, or the command, and the connection with it."""
+    for _ in range(random.randint(1, 3)):
+        line = random.choice(list(site.lines))
+        loss = Loss.ANSWER if random.random() < 0.8 else Loss.COMMAND
+        before = line.lost
+        line.lose(loss, then_silent=random.random() < 0.3)
+        with trio.fail_after(CATCH):
+            while line.lost == before:  # noqa: ASYNC110 - the relay counts
+                await trio.sleep(0.005)
+        await trio.sleep(random.uniform(0, 0.5))
+        line.go_on()
+    return trio.lowlevel.checkpoint
+
+
+async def _cut_network(site: Site, random: Random) -> Mend:
+    """Between one node and the database, or all of them: refused, or silent."""
+    lines = list(site.lines)
+    struck = lines if random.random() < 0.2 else [random.choice(lines)]
+    silent = random.random() < 0.5
+    seconds = random.uniform(0.2, 8)
+    for line in struck:
+        if silent:
+            line.silence()
+        else:
+            await line.cut()
+    return lambda: _mend(struck, seconds)
+
+
+async def _mend(lines: list[Relay], seconds: float) -> None:
+    await trio.sleep(seconds)
+    for line in lines:
+        line.go_on()
+        line.mend()
+
+
+# A disk that is full.
+
+
+async def _fill_disk(site: Site, random: Random) -> Mend:
+    """What is refused is refused with an error that says to come again; what is there can be
+    read; now and then the server dies of something else meanwhile."""
+    disk, node = site.disk, site.nodes[0]
+    assert disk is not None
+    client = await _new_user(node, random)
+    disk.fill(random.randrange(256 * 1024))
+    with trio.fail_after(REFUSED_WITHIN):
+        while True:
+            try:
+                await client.call("Posts.CreatePost", text="x" * 2000)
+            except CallError as error:
+                refusal = error
+                break
+    assert refusal.code == Code.UNAVAILABLE
+    assert refusal.retryable
+    me = await client.call("Users.GetMe")
+    assert me.user.id == client.user_id
+    await client.disconnect()
+    dies = random.random() < 0.3
+    if dies:
+        await node.kill()
+
+    async def free() -> None:
+        await trio.sleep(random.uniform(0, 1))
+        disk.free()
+        if dies:
+            await node.start()
+
+    return free
+
+
+# Where they are.
+
+
+@asynccontextmanager
+async def _caught(
+    site: Site, table: str, where: str
+) -> AsyncIterator[tuple[ServerProcess, Callable[[], Awaitable[None]]]]:
+    """A node that waits in its transaction for rows of a table, and what lets it go on. It goes
+    on at the end of the block in any case."""
+    async with _database(site).hold(table, where) as hold:
+        ports = await hold.waiting(CATCH)
+        assert ports, f"nobody has come to write {table} where {where}"
+        yield site.node_at(ports), hold.release
+
+
+async def _new_user(node: ServerProcess, random: Random) -> TestClient:
+    """Signs up with a node that refuses, or says nothing, for a while at most."""
+    while True:
+        try:
+            return await node.sign_up(f"prober{random.getrandbits(32)}")
+        except trio.TooSlowError:
+            continue
+        except CallError as error:
+            if not error.retryable:
+                raise
+
+
+def _database(site: Site) -> Database:
+    assert site.database is not None
+    return site.database
+
+
+async def _fence(database: Database, consumer: str) -> int:
+    found = await database.rows(f"SELECT fence FROM leases WHERE name = '{lease_of(consumer)}'")
+    fence: int = found[0][0]
+    return fence
+
+
+def _count(node: ServerProcess, event: str) -> int:
+    return sum(line["event"] == event for line in node.lines)
+
+
+FAULTS = (
+    Fault("node", "kill -9 of a node", _always, _kill_node),
+    Fault("nodes", "kill -9 of all nodes", _several_nodes, _kill_all),
+    Fault("process", "kill -9 of one of a node's processes", _several_processes, _kill_process),
+    Fault("owner", "kill -9 of a consumer's owner in a step", _nodes_on_a_database, _kill_owner),
+    Fault("database", "kill -9 of the database server", _own_database, _kill_database),
+    Fault("stop-owner", "an owner stops past its lease", _nodes_on_a_database, _stop_owner),
+    Fault("stop-head", "a node stops with the head locked", _nodes_on_a_database, _stop_head),
+    Fault("stop-database", "the database server stops", _own_database, _stop_database),
+    Fault("answer", "the answer to a commit is lost", lambda site: bool(site.lines), _lose_answers),
+    Fault("network", "no way to the database", lambda site: bool(site.lines), _cut_network),
+    Fault("disk", "a full disk", _own_disk, _fill_disk),
+)
+BY_NAME = {fault.name: fault for fault in FAULTS}
