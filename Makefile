@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test check demo proto chaos fuzz autobahn bench bench-compare lock clean
+.PHONY: serve test check demo proto chaos chaos-blobs fuzz autobahn bench bench-compare lock clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ proto: $(VENV)/.dev  ## regenerate the modules beside the .proto files
 
 chaos: $(VENV)/.dev  ## 50 seeded rounds of each fault against real processes, for hours
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-blobs: $(VENV)/.dev  ## three nodes of Cassandra that are killed, stopped and damaged
+	SUNWIRE_TEST_CASSANDRA=own $(BIN)/python -m tests.chaos.blobs --rounds 12 $(ARGS)
 
 fuzz: $(VENV)/.dev  ## throws mutated websocket streams at the codec, for a minute unless told
 	$(BIN)/python fuzz/websocket_codec.py $(ARGS)

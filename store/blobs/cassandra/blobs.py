@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from functools import partial
@@ -237,35 +237,42 @@ class CassandraBlobs:
             at=self._write,
         )
 
+    def _places(self, place: Sequence[Any]) -> Iterator[tuple[Any, int]]:
+        """Whom to ask for a chunk, in turn. A quorum tells what one replica lacks, but of two
+        copies that differ it takes any; so each replica speaks for itself, too."""
+        yield None, self._read
+        yield None, _QUORUM
+        for host in self._cluster.replicas(self._do.chunk, place):
+            yield host, ConsistencyLevel.LOCAL_ONE
+
     async def read_chunk(self, generation: UUID, index: int, size: int) -> bytes:
         """Raises `Corrupt` when all replicas have answered and none has it as it was written."""
 
-        async def ask(host: Any) -> bytes | None:
-            found = await self._cluster.execute(self._do.chunk, place, self._read, host=host)
-            if found and len(found[0][1]) == size:
-                digest, data = found[0]
-                if digest == chunk_digest(generation, index, data):
-                    return bytes(data)
-            return None
-
         place = (generation, index // PART, index)
-        data = await ask(None)
-        if data is not None:
-            return data
-        unreachable: Unavailable | None = None
-        for replica in self._cluster.replicas(self._do.chunk, place):
+        missing = damaged = False
+        failed: Unavailable | None = None
+        for host, consistency in self._places(place):
             try:
-                data = await ask(replica)
+                found = await self._cluster.execute(self._do.chunk, place, consistency, host=host)
             except Unavailable as error:
-                unreachable = error
-            if data is not None:
-                self.mended += 1
+                failed = error
+                continue
+            if not found:
+                missing = True
+                continue
+            digest, data = found[0]
+            if len(data) != size or digest != chunk_digest(generation, index, data):
+                damaged = True
+                continue
+            if damaged:
                 log.warning("mending a chunk", generation=str(generation), chunk=index)
+            if missing or damaged:
+                self.mended += 1
                 with suppress(StoreError):  # the next reader tries again
                     await self.write_chunk(generation, index, data)
-                return data
-        if unreachable is not None:
-            raise unreachable
+            return bytes(data)
+        if failed is not None:
+            raise failed
         raise Corrupt(f"chunk {index} of generation {generation} is damaged or missing")
 
 

@@ -2,7 +2,8 @@
 
     chunks  a blob's bytes, 256 KiB a row, 64 rows a partition: no partition exceeds 16 MiB, and
             a range of bytes names its rows by arithmetic. Each row has a digest over its place
-            and its bytes. Not compressed: media is already.
+            and its bytes. Not compressed: media is already. Not repaired by Cassandra when it
+            is read: of two copies with one time it takes the greater for the right one.
     blobs   which generation of chunks is a digest's. Written last, by lightweight transactions
             alone: it makes a blob exist, and no two writers disagree.
     loose   generations of which no blob may be in need: on their way in, replaced, or deleted.
@@ -29,7 +30,7 @@ _KEYSPACE = (
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS {keyspace}.chunks (generation uuid, part int, chunk int, "
     "digest blob, data blob, PRIMARY KEY ((generation, part), chunk)) "
-    "WITH compression = {{'enabled': false}}",
+    "WITH compression = {{'enabled': false}} AND read_repair = 'NONE'",
     "CREATE TABLE IF NOT EXISTS {keyspace}.blobs (digest blob PRIMARY KEY, generation uuid, "
     "size bigint, put_ms bigint)",
     "CREATE TABLE IF NOT EXISTS {keyspace}.loose (shard int, generation uuid, mark uuid, "
