@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from store.changes.base import Change
+from store.changes.base import Change, Op
 from store.changes.waves import waves
 from store.errors import DomainError, OpKeyReused
-from store.log import Batch, WriteTransaction, read_head
-from store.transaction import Transaction
+from store.log import Batch, Head, WriteTransaction, head_query, read_head
+from store.transaction import Dialect, Statement, Transaction
 
 OP_LIFETIME_MS = 7 * 24 * 3600 * 1000
 MARK_BYTES = 16
@@ -27,11 +27,16 @@ async def commit_batch(
     `mark` names the batch in its log rows, for a backend whose answer to a commit can be lost
     (see `was_committed`); without one it gets a mark of its own.
     """
-    head = await read_head(tx, lock=True)
-    write = WriteTransaction(tx, head, now_ms, mark or os.urandom(MARK_BYTES))
+    queries = [head_query(tx.dialect, lock=True)]
+    if ops := [change.op for change in changes if change.op is not None]:
+        queries.append(_ops_query(tx.dialect, ops))
+    found = await tx.rows_many(queries)
+    known: dict[tuple[str, bytes], tuple[bytes, bytes]] = {
+        (scope, key): (digest, result) for rows in found[1:] for scope, key, digest, result in rows
+    }
+    write = WriteTransaction(tx, Head(*found[0][0]), now_ms, mark or os.urandom(MARK_BYTES))
     outcomes: list[Any] = [None] * len(changes)
     replayed = [False] * len(changes)
-    known = await _known_ops(tx, changes)
     fresh: list[tuple[str, bytes, bytes, bytes, int]] = []
     for wave in waves(changes):
         for kind, indexes in wave.items():
@@ -68,19 +73,13 @@ async def commit_batch(
     )
 
 
-async def _known_ops(
-    tx: Transaction, changes: Sequence[Change[Any]]
-) -> dict[tuple[str, bytes], tuple[bytes, bytes]]:
-    pairs = [(change.op.scope, change.op.key) for change in changes if change.op is not None]
-    if not pairs:
-        return {}
-    found = await tx.rows(
+def _ops_query(dialect: Dialect, ops: Sequence[Op]) -> Statement:
+    return (
         # The bytes first: SQLite searches its index by both only in this order.
         "SELECT scope, op_key, digest, result FROM ops WHERE (op_key, scope) IN "
-        + tx.dialect.in_pairs(len(pairs)),
-        [value for scope, key in pairs for value in (key, scope)],
+        + dialect.in_pairs(len(ops)),
+        [value for op in ops for value in (op.key, op.scope)],
     )
-    return {(scope, key): (digest, result) for scope, key, digest, result in found}
 
 
 async def forget_old_ops(tx: Transaction, now_ms: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from store.transaction import Dialect, Row, Transaction, Value
+from store.transaction import Dialect, Row, Statement, Transaction, Value
 
 
 class Kind(StrEnum):
@@ -146,30 +146,37 @@ class WriteTransaction:
     async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return await self._tx.rows(sql, params)
 
+    async def rows_many(self, queries: Sequence[Statement]) -> list[list[Row]]:
+        return await self._tx.rows_many(queries)
+
     async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
         return await self._tx.run(sql, params)
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         await self._tx.run_many(sql, rows)
 
-    async def open_streams(self, streams: Iterable[Stream]) -> None:
-        """Reads the sequence numbers of many streams at once; `append` reads one otherwise."""
-        wanted = [stream for stream in dict.fromkeys(streams) if stream not in self._sequences]
-        if not wanted:
-            return
-        self._sequences.update(dict.fromkeys(wanted, 0))
-        for kind in StreamKind:
-            ids = [stream.id for stream in wanted if stream.kind is kind]
-            if not ids:
-                continue
-            # One query a kind: a pair of a text and a number is not searched by both.
-            found = await self._tx.rows(
+    async def open_streams(self, streams: Iterable[Stream], *beside: Statement) -> list[list[Row]]:
+        """Reads the sequence numbers of many streams at once; `append` reads one otherwise.
+        Returns the rows of the queries `beside` it, which go to the database together with it."""
+        ids: dict[StreamKind, list[int]] = {}
+        for stream in dict.fromkeys(streams):
+            if stream not in self._sequences:
+                self._sequences[stream] = 0
+                ids.setdefault(stream.kind, []).append(stream.id)
+        # One query a kind: a pair of a text and a number is not searched by both.
+        queries: list[Statement] = [
+            (
                 "SELECT id, sequence FROM streams WHERE kind = ? AND id IN "
-                + self.dialect.in_list(len(ids)),
-                (str(kind), *ids),
+                + self.dialect.in_list(len(some)),
+                (str(kind), *some),
             )
-            for stream_id, sequence in found:
+            for kind, some in ids.items()
+        ]
+        found = await self._tx.rows_many([*queries, *beside])
+        for kind, rows in zip(ids, found, strict=False):
+            for stream_id, sequence in rows:
                 self._sequences[Stream(kind, stream_id)] = sequence
+        return found[len(queries) :]
 
     async def append(
         self,
@@ -239,19 +246,22 @@ class WriteTransaction:
                     for stream, position in self._touched.items()
                 ],
             )
-            await self._tx.run(
-                "UPDATE log_head SET position = ? WHERE log_partition = 0", (self.position,)
+            await self._tx.run_many(
+                "UPDATE log_head SET position = ? WHERE log_partition = 0", [(self.position,)]
             )
         return Head(self.position, self._epoch, self._floor)
 
 
 async def read_head(tx: Transaction, *, lock: bool = False) -> Head:
     """The head of the log; with `lock` no other writer moves it before this one commits."""
-    found = await tx.rows(
-        "SELECT position, epoch, floor FROM log_head WHERE log_partition = 0"
-        + (tx.dialect.for_update() if lock else "")
-    )
+    found = await tx.rows(*head_query(tx.dialect, lock=lock))
     return Head(*found[0])
+
+
+def head_query(dialect: Dialect, *, lock: bool) -> Statement:
+    """Its row makes a `Head`."""
+    sql = "SELECT position, epoch, floor FROM log_head WHERE log_partition = 0"
+    return sql + (dialect.for_update() if lock else ""), ()
 
 
 async def read_entries(

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 Value = int | float | str | bytes | None
 Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Value]]
 
 
 class Dialect(Protocol):
@@ -58,13 +59,18 @@ class Transaction(Protocol):
         """All rows of a query."""
         ...
 
+    async def rows_many(self, queries: Sequence[Statement]) -> list[list[Row]]:
+        """The rows of each of several queries, in as few round trips as the backend can."""
+        ...
+
     async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
         """Runs a statement and returns how many rows it inserted, deleted, or found to update:
         one that is as it was to become counts. For an upsert the number means nothing."""
         ...
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        """Runs one statement for many rows, in as few round trips as the backend can."""
+        """Runs one statement for many rows, in as few round trips as the backend can: it may
+        wait for the next statement, or the commit, and fail there."""
         ...
 
 

@@ -19,6 +19,7 @@ from store.records import (
     ReceiptRecord,
     Role,
 )
+from store.transaction import Dialect, Statement
 
 
 class SendMessage(Change[MessageRecord], frozen=True, kw_only=True):
@@ -45,20 +46,18 @@ class SendMessage(Change[MessageRecord], frozen=True, kw_only=True):
     async def apply(
         cls, tx: WriteTransaction, changes: Sequence[Self]
     ) -> list[MessageRecord | DomainError]:
-        roles = await chat.roles(tx, [(c.room_id, c.sender_id) for c in changes])
-        sent = await _sent_before(tx, changes)
+        room_ids = list(dict.fromkeys(c.room_id for c in changes))
+        of_roles, of_sent, of_numbers = await tx.open_streams(
+            (Stream.room(room_id) for room_id in room_ids),
+            chat.roles_query(tx.dialect, [(c.room_id, c.sender_id) for c in changes]),
+            _sent_query(tx.dialect, changes),
+            chat.numbers_query(tx.dialect, room_ids),
+        )
+        roles = chat.roles_of(of_roles)
+        numbers: dict[int, int] = dict(of_numbers)
+        sent = {(m.sender_id, m.client_id): m for m in await chat.messages_of_rows(tx, of_sent)}
         media = await media_by_id(tx, (one for c in changes for one in c.media_ids))
         readable = await _readable_replies(tx, changes)
-        room_ids = list(dict.fromkeys(c.room_id for c in changes))
-        numbers: dict[int, int] = {
-            row[0]: row[1]
-            for row in await tx.rows(
-                "SELECT id, last_number FROM rooms WHERE id IN "
-                + tx.dialect.in_list(len(room_ids)),
-                room_ids,
-            )
-        }
-        await tx.open_streams(Stream.room(room_id) for room_id in room_ids)
         outcomes: list[MessageRecord | DomainError] = []
         made: list[MessageRecord] = []
         for change in changes:
@@ -145,15 +144,13 @@ async def _write(tx: WriteTransaction, made: Sequence[MessageRecord]) -> None:
     )
 
 
-async def _sent_before(
-    tx: WriteTransaction, changes: Sequence[SendMessage]
-) -> dict[tuple[int, bytes], MessageRecord]:
-    found = await tx.rows(
+def _sent_query(dialect: Dialect, changes: Sequence[SendMessage]) -> Statement:
+    """What was sent with their client_ids before."""
+    return (
         f"SELECT {chat.MESSAGE} FROM messages m WHERE (m.client_id, m.sender_id) IN "
-        + tx.dialect.in_pairs(len(changes)),
+        + dialect.in_pairs(len(changes)),
         [value for c in changes for value in (c.client_id, c.sender_id)],
     )
-    return {(m.sender_id, m.client_id): m for m in await chat.messages_of_rows(tx, found)}
 
 
 async def _readable_replies(
@@ -319,18 +316,14 @@ class MovePointer(Change[ReceiptRecord], frozen=True, kw_only=True):
     async def apply(
         cls, tx: WriteTransaction, changes: Sequence[Self]
     ) -> list[ReceiptRecord | DomainError]:
-        pairs = [(c.room_id, c.user_id) for c in changes]
-        roles = await chat.roles(tx, pairs)
-        receipts = await chat.receipts_by_pair(tx, pairs)
         rooms = list(dict.fromkeys(c.room_id for c in changes))
-        last: dict[int, int] = {
-            row[0]: row[1]
-            for row in await tx.rows(
-                "SELECT id, last_number FROM rooms WHERE id IN " + tx.dialect.in_list(len(rooms)),
-                rooms,
-            )
-        }
-        await tx.open_streams(Stream.room(room_id) for room_id in rooms)
+        members, of_numbers = await tx.open_streams(
+            (Stream.room(room_id) for room_id in rooms),
+            chat.receipts_query(tx.dialect, [(c.room_id, c.user_id) for c in changes]),
+            chat.numbers_query(tx.dialect, rooms),
+        )
+        roles, receipts = chat.roles_of(members), chat.receipts_of(members)
+        last: dict[int, int] = dict(of_numbers)
         outcomes: list[ReceiptRecord | DomainError] = []
         moved: dict[tuple[int, int], ReceiptRecord] = {}
         for change in changes:

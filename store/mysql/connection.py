@@ -58,6 +58,10 @@ class Answer(NamedTuple):
         return int(found[1]) if found else self.affected
 
 
+def _answer(result: Any) -> Answer:
+    return Answer(list(result.rows or ()), result.affected_rows, result.message or b"")
+
+
 class Connection:
     """Statements go through one after another. A lost connection stays lost."""
 
@@ -70,8 +74,12 @@ class Connection:
         self.used_at = asyncio.get_running_loop().time()
 
     async def execute(self, sql: str, within: float | None = None) -> Answer:
-        """Runs statements, separated by semicolons, and answers with what the last one gave.
-        `within` replaces the limit of an answer, in seconds.
+        """As `execute_all`; answers with what the last statement gave."""
+        return (await self.execute_all(sql, within))[-1]
+
+    async def execute_all(self, sql: str, within: float | None = None) -> list[Answer]:
+        """Runs statements, separated by semicolons, in one round trip; after one that fails none
+        of the others is run. `within` replaces the limit of an answer, in seconds.
 
         Raises `Unavailable`, `Undone` or `Lost`, or the driver's own error for a fault of the
         statement. Cancelled, the connection is lost, and the server may go on for a while.
@@ -80,12 +88,15 @@ class Connection:
         if self.lost:
             raise Lost("the connection to the database is lost")
         data = sql.encode()
+        answers = []
         try:
             async with asyncio.timeout(self._limits.answer if within is None else within):
                 await inner.query(data)
                 # The cursors of the driver turn warnings into Python's, after a round trip.
+                answers.append(_answer(inner._result))
                 while inner._result.has_next:
                     await inner.next_result()
+                    answers.append(_answer(inner._result))
         except asyncio.CancelledError:
             self.close()
             raise
@@ -97,8 +108,7 @@ class Connection:
                 raise
             raise meant from error
         self.used_at = asyncio.get_running_loop().time()
-        result = inner._result
-        return Answer(list(result.rows or ()), result.affected_rows, result.message or b"")
+        return answers
 
     def close(self) -> None:
         """At once, without a word to the server."""

@@ -187,10 +187,13 @@ class MysqlStore:
                 raise
             try:
                 await tx.commit()
-            except Exception as error:
+            except Unavailable as error:
                 await tx.roll_back()
                 if tx.written and not await self._took_place(batch, mark):
                     raise Unavailable("the database did not commit") from error
+            except BaseException:  # of a statement that went with it
+                await tx.roll_back()
+                raise
             return batch
 
     async def _took_place(self, batch: Batch, mark: bytes) -> bool:

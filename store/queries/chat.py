@@ -15,7 +15,7 @@ from store.records import (
     RoomRecord,
     RoomSummaryRecord,
 )
-from store.transaction import Row, Transaction
+from store.transaction import Dialect, Row, Statement, Transaction
 
 FIRST_MEMBERS = 10  # how many members a summary carries
 
@@ -61,15 +61,28 @@ async def rooms_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, RoomReco
 
 async def roles(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Role]:
     """The role of each (room, user); those who never were there are left out."""
+    return roles_of(await tx.rows(*roles_query(tx.dialect, pairs))) if pairs else {}
+
+
+def roles_query(dialect: Dialect, pairs: Sequence[tuple[int, int]]) -> Statement:
+    """For `roles_of`."""
+    return _of_pairs("room_id, user_id, role", dialect, pairs)
+
+
+def roles_of(rows: Iterable[Row]) -> dict[tuple[int, int], Role]:
+    return {(row[0], row[1]): Role(row[2]) for row in rows}
+
+
+def _of_pairs(columns: str, dialect: Dialect, pairs: Sequence[tuple[int, int]]) -> Statement:
     wanted = list(dict.fromkeys(pairs))
-    if not wanted:
-        return {}
-    found = await tx.rows(
-        "SELECT room_id, user_id, role FROM members WHERE (room_id, user_id) IN "
-        + tx.dialect.in_pairs(len(wanted)),
-        [value for pair in wanted for value in pair],
-    )
-    return {(row[0], row[1]): Role(row[2]) for row in found}
+    sql = f"SELECT {columns} FROM members WHERE (room_id, user_id) IN "
+    return sql + dialect.in_pairs(len(wanted)), [value for pair in wanted for value in pair]
+
+
+def numbers_query(dialect: Dialect, room_ids: Sequence[int]) -> Statement:
+    """The number of the last message of each room: rows of (id, number)."""
+    sql = "SELECT id, last_number FROM rooms WHERE id IN " + dialect.in_list(len(room_ids))
+    return sql, room_ids
 
 
 async def role(tx: Transaction, room_id: int, user_id: int) -> Role:
@@ -111,14 +124,15 @@ async def members_by_pair(
 async def receipts_by_pair(
     tx: Transaction, pairs: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], ReceiptRecord]:
-    wanted = list(dict.fromkeys(pairs))
-    if not wanted:
-        return {}
-    found = await tx.rows(
-        f"SELECT {MEMBER} FROM members WHERE (room_id, user_id) IN "
-        + tx.dialect.in_pairs(len(wanted)),
-        [value for pair in wanted for value in pair],
-    )
+    return receipts_of(await tx.rows(*receipts_query(tx.dialect, pairs))) if pairs else {}
+
+
+def receipts_query(dialect: Dialect, pairs: Sequence[tuple[int, int]]) -> Statement:
+    """For `receipts_of`, and for `roles_of` too."""
+    return _of_pairs(MEMBER, dialect, pairs)
+
+
+def receipts_of(rows: Iterable[Row]) -> dict[tuple[int, int], ReceiptRecord]:
     return {
         (row[0], row[1]): ReceiptRecord(
             room_id=row[0],
@@ -127,7 +141,7 @@ async def receipts_by_pair(
             delivered_number=row[4],
             changed=row[6],
         )
-        for row in found
+        for row in rows
     }
 
 

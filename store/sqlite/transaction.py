@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from store.transaction import Row, Value
+from store.transaction import Row, Statement, Value
 
 T = TypeVar("T")
 
@@ -73,6 +73,9 @@ class SqliteTransaction:
 
     async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self._connection.execute(sql, params).fetchall()
+
+    async def rows_many(self, queries: Sequence[Statement]) -> list[list[Row]]:
+        return [await self.rows(*query) for query in queries]
 
     async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
         return self._connection.execute(sql, params).rowcount

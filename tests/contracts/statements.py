@@ -70,7 +70,7 @@ class Failure(Exception):
 class Put(SingleChange[int], frozen=True, kw_only=True):
     """Keeps a number under a number, with an entry in the stream of user `name`, and answers
     with the entry's position. `refuse` refuses it, `fail` fails after it was written, and
-    `clash` fails as a statement of the backend does."""
+    `clash` fails as a statement of the backend does, which `late` lets wait for others."""
 
     RESULT: ClassVar[type[int]] = int
 
@@ -79,6 +79,7 @@ class Put(SingleChange[int], frozen=True, kw_only=True):
     refuse: bool = False
     fail: bool = False
     clash: bool = False
+    late: bool = False
 
     def excludes(self) -> Sequence[Key]:
         return (("number", self.name),)
@@ -94,7 +95,11 @@ class Put(SingleChange[int], frozen=True, kw_only=True):
         )
         await set_number(tx, self.name, self.value)
         if self.clash:
-            await tx.run("INSERT INTO last_seen (user_id, at_ms) VALUES (?, 0)", (self.name,))
+            again = "INSERT INTO last_seen (user_id, at_ms) VALUES (?, 0)"
+            if self.late:
+                await tx.run_many(again, [(self.name,)])
+            else:
+                await tx.run(again, (self.name,))
         if self.fail:
             raise Failure("on its data")
         return entry.position

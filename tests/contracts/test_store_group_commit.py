@@ -83,18 +83,20 @@ async def check(store: Store, batches: list[Batch], changes: Sequence[Put], got:
             assert outcome == next(positions).position
 
 
-@pytest.mark.parametrize("kind", ["fail", "clash", "refuse"])
+@pytest.mark.parametrize("kind", [("fail",), ("clash",), ("clash", "late"), ("refuse",)])
 @pytest.mark.parametrize("size", [1, 2, 5])
-async def test_a_bad_apple_stands_alone(open_store: OpenStore, kind: str, size: int) -> None:
+async def test_a_bad_apple_stands_alone(
+    open_store: OpenStore, kind: Sequence[str], size: int
+) -> None:
     for place in range(size):
         async with open_store() as store, batching(store) as (batcher, batches):
             changes = [Put(name=n, value=10 + n) for n in range(size)]
-            changes[place] = msgspec.structs.replace(changes[place], **{kind: True})
+            changes[place] = msgspec.structs.replace(changes[place], **dict.fromkeys(kind, True))
             outcomes = await commit_together(batcher, changes)
             await check(store, batches, changes, outcomes)
 
 
-APPLES = st.sampled_from(["good", "good", "good", "fail", "clash", "refuse"])
+APPLES = st.sampled_from(["good", "good", "good", "fail", "clash", "late", "refuse"])
 
 
 @settings(max_examples=25)
@@ -111,7 +113,8 @@ def test_any_mixture_of_good_and_bad_on_shared_rows(
                     name=name,
                     value=number,
                     fail=apple == "fail",
-                    clash=apple == "clash",
+                    clash=apple in ("clash", "late"),
+                    late=apple == "late",
                     refuse=apple == "refuse",
                 )
                 for number, (name, apple) in enumerate(mixture)

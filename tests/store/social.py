@@ -34,7 +34,7 @@ from store.records import (
     Purpose,
 )
 from store.sqlite import SqliteStore
-from store.transaction import Dialect, Row, Transaction, Value
+from store.transaction import Dialect, Row, Statement, Transaction, Value
 from tests.closing import until_the_end
 from tests.contracts.backends import OpenStore
 
@@ -214,6 +214,9 @@ class CountingTransaction:
     async def rows(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         self.statements += 1
         return await self._tx.rows(sql, params)
+
+    async def rows_many(self, queries: Sequence[Statement]) -> list[list[Row]]:
+        return [await self.rows(*query) for query in queries]
 
     async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
         self.statements += 1

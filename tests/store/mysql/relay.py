@@ -12,7 +12,7 @@ import trio
 
 from store.mysql.address import Address
 
-COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # as the protocol frames it
+COMMIT = (b"\x03COMMIT", b"; COMMIT")  # alone, or after statements that went with it
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
