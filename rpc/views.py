@@ -185,12 +185,15 @@ class Views:
         return models_pb2.Notification(
             id=record.id,
             kind=_enum(record.kind),
-            actor=self.user(record.actor),
+            actor=self.user(record.actors[0]),
+            others=[self.user(one) for one in record.actors[1:]],
+            actor_count=record.actor_count,
             post_id=record.post_id,
             post_media=self._maybe(record.post_media),
             comment_id=record.comment_id,
             comment_text=record.comment_text,
-            created_ms=record.created_ms,
+            latest=record.latest,
+            latest_ms=record.latest_ms,
             seen=record.seen,
             changed=record.changed,
         )

@@ -191,15 +191,19 @@ class FollowRecord(Record, frozen=True, kw_only=True):
 
 
 class NotificationRecord(Record, frozen=True, kw_only=True):
+    """What several people have done of one kind about one thing."""
+
     id: int
     user_id: int
     kind: NotificationKind
-    actor: UserRecord
+    actors: tuple[UserRecord, ...]  # the latest few, the latest first: one at least
+    actor_count: int
     post_id: int
     post_media: MediaRecord | None
-    comment_id: int
+    comment_id: int  # of the latest deed
     comment_text: str
-    created_ms: int
+    latest: int  # position of the latest deed: the order of the list, and what is marked seen
+    latest_ms: int
     seen: bool
     changed: int
 
@@ -212,7 +216,7 @@ class RemovedRecord(Record, frozen=True, kw_only=True):
 
 
 class SeenRecord(Record, frozen=True, kw_only=True):
-    """All notifications up to an id were seen."""
+    """All notifications whose latest deed is up to a position were seen."""
 
-    up_to_id: int
+    up_to: int
     changed: int

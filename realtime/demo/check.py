@@ -53,7 +53,8 @@ NEWEST_WINS = frozenset({MESSAGE, "post", "comment", "profile", "member", "room"
 
 def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
     """Finds each item's slot: by its position where an answer has named that, otherwise by
-    its row, in order."""
+    its row, in order. Notifications, of which nobody can say how many there will be, are left
+    out, and so are the numbers in a user's own stream that stand for former ones."""
     by_position = {item.position: item for item in items if item.position}
     floating: defaultdict[tuple[str, Hashable], deque[Item]] = defaultdict(deque)
     for item in items:
@@ -66,6 +67,8 @@ def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
             result.doubled.append(slot)
             continue
         seen.add(slot.position)
+        if slot.kind == NOTIFICATION:
+            continue
         known = by_position.pop(slot.position, None)
         waiting = floating[slot.kind, slot.subject]
         if slot.span > 1:  # one that accounts for several: those right before it, too
@@ -75,6 +78,8 @@ def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
             result.pairs.append((known, slot))
         elif waiting:
             result.pairs.append((waiting.popleft(), slot))
+        elif slot.kind == SKIP and slot.of_user:
+            continue
         else:
             result.unexpected.append(slot)
     left = [*by_position.values(), *(item for queue in floating.values() for item in queue)]
@@ -207,8 +212,6 @@ def category(item: Item, first: bool) -> str:
     """Under which head of the report an item is counted; `first`: it made its row."""
     if item.kind == MESSAGE:
         return "messages" if first else "changes"
-    if item.kind == NOTIFICATION:
-        return "notified"
     return "rooms" if item.kind in (JOINED, GONE, "room", "member") else "own"
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from realtime.demo.items import NOTIFICATION, TAKEN_BACK, TOLD, Item
-from rpc.proto import models_pb2
-
-Cause = tuple[int, int, int, int]  # kind, actor, post, comment
-
-LIKE = models_pb2.NOTIFICATION_LIKE
-COMMENT = models_pb2.NOTIFICATION_COMMENT
-REPLY = models_pb2.NOTIFICATION_REPLY
-FOLLOW = models_pb2.NOTIFICATION_FOLLOW
+from realtime.demo.items import Item
+from realtime.demo.news import COMMENT, FOLLOW, LIKE, REPLY, Cause, Face, News
 
 
 @dataclass(slots=True)
@@ -57,12 +50,7 @@ class Comment:
 
 class Circles:
     """Who is connected with whom by what. Each change leaves an entry in the stream of the
-    one who made it; everybody else hears of it by a notification, which is taken back with
-    its cause.
-
-    A cause and its end are told each only if the first was heard before the second was made:
-    whoever makes them sees to that.
-    """
+    one who made it; everybody else hears of it by notifications."""
 
     def __init__(self) -> None:
         self.people: dict[int, Person] = {}
@@ -70,13 +58,13 @@ class Circles:
         self.follows: dict[tuple[int, int], int] = {}  # (follower, followee) -> position
         self.posts: dict[int, Post] = {}
         self.comments: dict[int, Comment] = {}
-        self.standing: dict[int, dict[Cause, str]] = {}  # user -> cause -> text
-        self.seen: dict[int, int] = {}  # user -> the notification up to which he has seen
+        self.news: dict[int, News] = {}  # of each user
+        self.texts: dict[int, list[str]] = {}  # of each comment all versions
         self.counts: Counter[str] = Counter()
 
     def add_person(self, user_id: int, username: str, name: str) -> list[Item]:
         self.people[user_id] = Person(user_id, username, name)
-        self.standing[user_id] = {}
+        self.news[user_id] = News()
         self.own[user_id] = []
         return self.own[user_id]
 
@@ -91,10 +79,10 @@ class Circles:
         cause = (int(FOLLOW), user_id, 0, 0)
         if following:
             self.follows[user_id, other_id] = position
-            self._tell(other_id, cause)
+            self.news[other_id].tell(cause, position)
         else:
             del self.follows[user_id, other_id]
-            self._take_back(other_id, cause)
+            self.news[other_id].take_back(cause)
         self.counts["follows" if following else "unfollows"] += 1
 
     # Posts
@@ -112,9 +100,8 @@ class Circles:
     def deleted_post(self, post: Post) -> None:
         post.text, post.media_ids, post.deleted = "", (), True
         self._add(post.author_id, "post", post.id, post.state)
-        for user_id, causes in self.standing.items():
-            for cause in [one for one in causes if one[2] == post.id]:
-                self._take_back(user_id, cause)
+        for news in self.news.values():
+            news.take_back_post(post.id)
         self.counts["post_deletes"] += 1
 
     def liked(self, user_id: int, post: Post, liked: bool, position: int) -> None:
@@ -123,10 +110,10 @@ class Circles:
         if liked:
             post.likes[user_id] = position
             if user_id != post.author_id:
-                self._tell(post.author_id, cause)
+                self.news[post.author_id].tell(cause, position)
         else:
             del post.likes[user_id]
-            self._take_back(post.author_id, cause)
+            self.news[post.author_id].take_back(cause)
         self.counts["likes" if liked else "unlikes"] += 1
 
     # Comments
@@ -134,15 +121,16 @@ class Circles:
     def commented(self, comment: Comment) -> None:
         self.comments[comment.id] = comment
         self._add(comment.author_id, "comment", comment.id, comment.state, comment.id)
+        self.texts[comment.id] = [comment.text]
         for user_id, cause in self._hearers(comment).items():
-            self._tell(user_id, cause, comment.text)
+            about = comment.reply_to if cause[0] == REPLY else 0
+            self.news[user_id].tell(cause, comment.id, about)
         self.counts["comments"] += 1
 
     def edited_comment(self, comment: Comment, text: str, position: int) -> None:
         comment.text, comment.edited = text, True
         self._add(comment.author_id, "comment", comment.id, comment.state, position)
-        for user_id, cause in self._hearers(comment).items():
-            self._tell(user_id, cause, text)
+        self.texts[comment.id].append(text)
         self.counts["comment_edits"] += 1
 
     def deleted_comment(self, comment: Comment, by: int) -> None:
@@ -150,7 +138,7 @@ class Circles:
         for user_id in dict.fromkeys((comment.author_id, by)):
             self._add(user_id, "comment", comment.id, comment.state)
         for user_id, cause in self._hearers(comment).items():
-            self._take_back(user_id, cause)
+            self.news[user_id].take_back(cause)
         self.counts["comment_deletes"] += 1
 
     def _hearers(self, comment: Comment) -> dict[int, Cause]:
@@ -167,18 +155,14 @@ class Circles:
 
     # Notifications
 
-    def saw(self, user_id: int, up_to_id: int, position: int) -> None:
-        self.seen[user_id] = up_to_id
-        self._add(user_id, "notifications_seen", "seen", (up_to_id,), position)
+    def saw(self, user_id: int, up_to: int, position: int) -> None:
+        self.news[user_id].saw(up_to)
+        self._add(user_id, "notifications_seen", "seen", (up_to,), position)
         self.counts["notifications_seen"] += 1
 
-    def _tell(self, user_id: int, cause: Cause, text: str = "") -> None:
-        self.standing[user_id][cause] = text
-        self._add(user_id, NOTIFICATION, cause, (TOLD, text))
-
-    def _take_back(self, user_id: int, cause: Cause) -> None:
-        if self.standing[user_id].pop(cause, None) is not None:
-            self._add(user_id, NOTIFICATION, cause, TAKEN_BACK)
+    def told(self, user_id: int) -> list[Face]:
+        """The notifications that a user should have, the latest first."""
+        return self.news[user_id].faces(self.texts)
 
     def _add(
         self,

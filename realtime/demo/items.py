@@ -16,9 +16,6 @@ State = tuple[object, ...]
 MESSAGE, RECEIPT, NOTIFICATION = "message", "receipt", "notification"
 JOINED, GONE, SKIP = "room_joined", "room_gone", "skip"
 
-TOLD = "told"
-TAKEN_BACK: State = ("taken back",)
-
 
 def room_stream(room_id: int) -> StreamKey:
     return StreamKey(frames_pb2.STREAM_ROOM, room_id)
@@ -55,6 +52,7 @@ class Slot:
     sequence: int  # the last number that it accounts for; 0: none
     position: int
     span: int = 1  # how many numbers it accounts for
+    of_user: bool = False  # in a user's own stream
     row: Message | None = None
 
     def __str__(self) -> str:
@@ -110,11 +108,6 @@ def _profile(row: models_pb2.Profile) -> tuple[Hashable, State]:
     return user.id, (user.username, user.name, row.about, user.avatar.id)
 
 
-def cause_of(row: models_pb2.Notification) -> tuple[int, int, int, int]:
-    """Why somebody is notified: of each cause he has one notification at a time."""
-    return (int(row.kind), row.actor.id, row.post_id, row.comment_id)
-
-
 _SHAPES: dict[str, Callable[[Any], tuple[Hashable, State]]] = {
     MESSAGE: _message,
     "room": lambda row: (row.id, (row.title,)),
@@ -125,15 +118,16 @@ _SHAPES: dict[str, Callable[[Any], tuple[Hashable, State]]] = {
     "like": lambda row: (row.post_id, (row.liked,)),
     "comment": _comment,
     "follow": lambda row: (row.user_id, (row.following,)),
-    NOTIFICATION: lambda row: (cause_of(row), (TOLD, row.comment_text)),
-    "notifications_seen": lambda row: ("seen", (row.up_to_id,)),
+    NOTIFICATION: lambda row: (row.id, (row.actor.username, row.actor_count, row.comment_text)),
+    "notification_removed": lambda row: (row.notification_id, ()),
+    "notifications_seen": lambda row: ("seen", (row.up_to,)),
     "session": lambda row: (row.id, (row.revoked,)),
     "media": lambda row: (row.id, (int(row.purpose), row.size)),
 }
 
 
 def shape_of(update: frames_pb2.Update) -> tuple[str, Hashable, State]:
-    """(kind, subject, state) of an update of any kind but a receipt's and a removal's."""
+    """(kind, subject, state) of an update of any kind but a receipt's."""
     kind = str(update.WhichOneof("body"))
     shape = _SHAPES.get(kind)
     if shape is None:

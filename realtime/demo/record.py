@@ -10,7 +10,6 @@ from realtime.demo.items import (
     NOTIFICATION,
     RECEIPT,
     SKIP,
-    TAKEN_BACK,
     Slot,
     room_stream,
     shape_of,
@@ -33,7 +32,6 @@ class Record:
         self.begun = False  # the story has begun: starting afresh would be a fault
         self.troubles: list[str] = []
         self.counts: Counter[str] = Counter()
-        self._causes: dict[int, tuple[int, int, int, int]] = {}
 
     def begin(self) -> None:
         self.begun = True
@@ -45,9 +43,9 @@ class Record:
             case events.Skipped(skip):
                 first: int = getattr(skip, "from")
                 span = skip.to - first + 1
-                self._put(
-                    StreamKey.of(skip.stream), Slot(SKIP, 0, (), skip.to, skip.position, span)
-                )
+                of_user = skip.stream.kind == frames_pb2.STREAM_USER
+                slot = Slot(SKIP, 0, (), skip.to, skip.position, span, of_user)
+                self._put(StreamKey.of(skip.stream), slot)
             case events.RoomJoined(summary, position):
                 room_id = summary.room.id
                 self._put(
@@ -91,21 +89,16 @@ class Record:
             self.receipts.setdefault(who, []).append(update.receipt)
             self.counts[RECEIPT] += 1
             return
-        if kind == "notification_removed":
-            gone = update.notification_removed.notification_id
-            self.notifications.pop(gone, None)
-            cause = self._causes.get(gone, ("unknown", gone))
-            slot = Slot(NOTIFICATION, cause, TAKEN_BACK, update.sequence, update.position)
+        name, subject, state = shape_of(update)
+        if kind in ("notification", "notification_removed"):
+            row = update.notification if kind == "notification" else None
+            if row is None:
+                self.notifications.pop(update.notification_removed.notification_id, None)
+            else:
+                self.notifications[row.id] = row
+            slot = Slot(NOTIFICATION, subject, state, update.sequence, update.position, row=row)
             self._put(stream, slot)
             return
-        if kind == "notification":
-            row = update.notification
-            name, cause_key, state = shape_of(update)
-            self._causes[row.id] = (int(row.kind), row.actor.id, row.post_id, row.comment_id)
-            self.notifications[row.id] = row
-            self._put(stream, Slot(name, cause_key, state, update.sequence, update.position))
-            return
-        name, subject, state = shape_of(update)
         if kind == "message":
             rows = self.messages.setdefault(update.message.room_id, {})
             known = rows.get(update.message.id)

@@ -22,7 +22,7 @@ from realtime.demo.report import DeviceFigures, Report
 from realtime.demo.server import DemoServer
 from realtime.demo.state import check_held, check_queue_order, check_state
 from realtime.demo.story import NotSettled, Story
-from realtime.demo.verdict import check_device
+from realtime.demo.verdict import check_device, told
 from realtime.demo.world import World
 from realtime.testing.process import ServerError
 from rpc.client.media import UploadError
@@ -243,6 +243,7 @@ class _Demo:
         expected, received = tally(
             self._world.expected(person.user_id, device.session_id), record.streams
         )
+        expected["notified"], received["notified"] = told(self._world, person.user_id, record)
         return DeviceFigures(
             device=device.name,
             user_id=person.user_id,

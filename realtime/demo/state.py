@@ -10,7 +10,8 @@ from google.protobuf.text_format import MessageToString
 
 from realtime.demo.check import Difference
 from realtime.demo.circles import Circles
-from realtime.demo.items import cause_of, message_state
+from realtime.demo.items import message_state
+from realtime.demo.news import faces_of
 from realtime.demo.record import Record
 from realtime.demo.world import Room, World
 from rpc.proto import models_pb2
@@ -196,23 +197,21 @@ def _expected_post(circles: Circles, post_id: int, viewer_id: int) -> tuple[obje
 def _check_notifications(
     told: _Differences, circles: Circles, user_id: int, fetched: Fetched
 ) -> None:
-    got = {cause_of(one): one.comment_text for one in fetched.notifications}
-    told.compare("notifications", "count", len(fetched.notifications), len(got))
-    standing = circles.standing[user_id]
-    for cause in sorted(got.keys() | standing.keys()):
-        told.compare("notifications", f"{cause}", got.get(cause), standing.get(cause))
-    seen = circles.seen.get(user_id, 0)
+    told.compare_rows("notifications", faces_of(fetched.notifications), circles.told(user_id))
+    order = [one.latest for one in fetched.notifications]
+    told.compare("notifications", "order", order, sorted(order, reverse=True))
+    seen = circles.news[user_id].seen
     told.compare(
         "notifications",
         "unseen",
         fetched.unseen,
-        sum(one.id > seen for one in fetched.notifications),
+        sum(one.latest > seen for one in fetched.notifications),
     )
     told.compare(
         "notifications",
         "seen ones",
         sorted(one.id for one in fetched.notifications if one.seen),
-        sorted(one.id for one in fetched.notifications if one.id <= seen),
+        sorted(one.id for one in fetched.notifications if one.latest <= seen),
     )
 
 
@@ -233,10 +232,11 @@ def check_held(who: str, record: Record, fetched: Fetched) -> list[Difference]:
         sorted(record.notifications),
         sorted(one.id for one in fetched.notifications),
     )
-    for row in fetched.notifications:
-        held_row = record.notifications.get(row.id)
-        if held_row is not None:
-            told.compare("notifications held", "text", held_row.comment_text, row.comment_text)
+    told.compare_rows(
+        "notifications held",
+        faces_of(record.notifications.values()),
+        faces_of(fetched.notifications),
+    )
     return told.found
 
 

@@ -1,8 +1,9 @@
 """What happens in the demo, act by act.
 
 Between two acts everybody is waited for: until all that has been acknowledged has reached
-every device. So what an act undoes (a like, a comment, a follow) has been heard of before.
-Within an act everybody acts at once, on lines that break.
+every device. So what an act undoes (a like, a comment, a follow) has been heard of before, and
+nobody looks at his notifications while others make some. Within an act everybody acts at once,
+on lines that break.
 """
 
 from __future__ import annotations
@@ -372,11 +373,11 @@ class Story:
         async def catch_up(person: Person) -> None:
             for room in person.rooms[::2]:  # the other half stays unread
                 await person.mark(room)
-            held = person.devices[0].record.notifications
+            held = sorted(one.latest for one in person.devices[0].record.notifications.values())
             if held:
                 answer = await NotificationsClient(person.client).mark_seen(
-                    notifications_pb2.MarkSeenRequest(up_to_id=sorted(held)[len(held) // 2])
+                    notifications_pb2.MarkSeenRequest(up_to=held[len(held) // 2])
                 )
-                self._world.circles.saw(person.user_id, answer.up_to_id, answer.changed)
+                self._world.circles.saw(person.user_id, answer.up_to, answer.changed)
 
         await self._everybody(catch_up)

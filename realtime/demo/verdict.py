@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from realtime.demo.check import (
     Difference,
     check_receipts,
@@ -10,6 +12,8 @@ from realtime.demo.check import (
     match,
     name_stream,
 )
+from realtime.demo.items import user_stream
+from realtime.demo.news import faces_of
 from realtime.demo.record import Record
 from realtime.demo.world import World
 
@@ -19,6 +23,8 @@ def has_all(world: World, user_id: int, session_id: int, record: Record) -> bool
     for stream, items in world.expected(user_id, session_id).items():
         if match(items, record.streams.get(stream, ())).lost:
             return False
+    if faces_of(record.notifications.values()) != world.circles.told(user_id):
+        return False
     return not any(
         last_receipt_missing(
             room.receipts_for(user_id, other), record.receipts.get((room.id, other), ())
@@ -27,6 +33,23 @@ def has_all(world: World, user_id: int, session_id: int, record: Record) -> bool
         if user_id in room.stays
         for other in room.receipts
     )
+
+
+def told(world: World, user_id: int, record: Record) -> tuple[int, int]:
+    """How many notifications a device should hold, and how many of them it holds as they are."""
+    wanted = world.circles.told(user_id)
+    return len(wanted), len(set(wanted).intersection(faces_of(record.notifications.values())))
+
+
+def _check_news(world: World, user_id: int, record: Record) -> Iterator[tuple[str, str]]:
+    """The notifications that a device has received, and those that it holds in the end."""
+    circles = world.circles
+    slots = record.streams.get(user_stream(user_id), ())
+    yield from circles.news[user_id].troubles(slots, circles.texts)
+    held = faces_of(record.notifications.values())
+    wanted = circles.told(user_id)
+    yield from (("lost", str(face)) for face in wanted if face not in held)
+    yield from (("unexpected", str(face)) for face in held if face not in wanted)
 
 
 def check_device(
@@ -38,6 +61,7 @@ def check_device(
     for stream in sorted(expected.keys() | record.streams.keys()):
         for one in check_stream(expected.get(stream, []), record.streams.get(stream, [])):
             found.append(Difference(who, name_stream(stream), *one))
+    found += [Difference(who, "notifications", *one) for one in _check_news(world, user_id, record)]
     checked = set()
     for room in world.rooms.values():
         if user_id not in room.stays:

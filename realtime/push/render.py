@@ -95,4 +95,4 @@ def _removed(record: RemovedRecord) -> frames_pb2.NotificationRemoved:
 
 
 def _seen(record: SeenRecord) -> frames_pb2.NotificationsSeen:
-    return frames_pb2.NotificationsSeen(up_to_id=record.up_to_id, changed=record.changed)
+    return frames_pb2.NotificationsSeen(up_to=record.up_to, changed=record.changed)

@@ -402,12 +402,12 @@ class Actions:
 
     async def _notifications(self, rest: str) -> None:
         self._show_page(Notifications())
-        newest = max(self._model.notifications, default=0)
+        newest = max((one.latest for one in self._model.notifications.values()), default=0)
         if newest and self._model.unseen:
             answer = await NotificationsClient(self._client).mark_seen(
-                notifications_pb2.MarkSeenRequest(up_to_id=newest)
+                notifications_pb2.MarkSeenRequest(up_to=newest)
             )
-            self._model.take_seen(answer.up_to_id)
+            self._model.take_seen(answer.up_to)
 
     async def _follow(self, rest: str) -> None:
         user = await self._find(syntax.username(rest))

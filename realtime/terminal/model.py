@@ -320,21 +320,21 @@ class Model:
         elif body == "notification_removed":
             self.notifications.pop(update.notification_removed.notification_id, None)
         elif body == "notifications_seen":
-            self.take_seen(update.notifications_seen.up_to_id)
+            self.take_seen(update.notifications_seen.up_to)
         elif body == "post":
             self.take_post(update.post)
 
     def take_notification(self, notification: Notification) -> None:
         known = self.notifications.get(notification.id)
         if known is None or known.changed < notification.changed:
-            if notification.id <= self.seen_up_to:
+            if notification.latest <= self.seen_up_to:
                 notification.seen = True
             self.notifications[notification.id] = notification
 
-    def take_seen(self, up_to_id: int) -> None:
-        self.seen_up_to = max(self.seen_up_to, up_to_id)
+    def take_seen(self, up_to: int) -> None:
+        self.seen_up_to = max(self.seen_up_to, up_to)
         for notification in self.notifications.values():
-            if notification.id <= self.seen_up_to:
+            if notification.latest <= self.seen_up_to:
                 notification.seen = True
 
     def take_post(self, post: Post) -> None:
@@ -377,15 +377,18 @@ class Model:
 def told(notification: Notification) -> str:
     """A notification in words."""
     who = f"@{notification.actor.username}"
+    others = notification.actor_count - 1
+    if others:
+        who += f" and {others} other{'s' * (others > 1)}"
     kind = notification.kind
     if kind == models_pb2.NOTIFICATION_LIKE:
-        return f"{who} likes your post"
+        return f"{who} liked your post"
     if kind == models_pb2.NOTIFICATION_COMMENT:
         return f"{who} commented on your post: {notification.comment_text}"
     if kind == models_pb2.NOTIFICATION_REPLY:
         return f"{who} answered your comment: {notification.comment_text}"
     if kind == models_pb2.NOTIFICATION_FOLLOW:
-        return f"{who} follows you"
+        return f"{who} started following you"
     return f"{who} did something that this version does not know"
 
 

@@ -201,8 +201,8 @@ def _body(model: Model, console: Console, width: int, rows: int) -> list[Text]:
         return _page(model, console, "Comments, the latest first", lines, width, rows)
     if isinstance(page, Notifications):
         told_lines = [
-            Text(f"{_when(one.created_ms)}  {clean(told(one))}", "" if one.seen else "bold")
-            for one in sorted(model.notifications.values(), key=lambda n: n.id, reverse=True)
+            Text(f"{_when(one.latest_ms)}  {clean(told(one))}", "" if one.seen else "bold")
+            for one in sorted(model.notifications.values(), key=lambda n: -n.latest)
         ]
         shown = told_lines or [Text("nothing yet")]
         return _page(model, console, "Notifications", shown, width, rows)

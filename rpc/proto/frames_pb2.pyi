@@ -338,12 +338,12 @@ class NotificationRemoved(_message.Message):
     def __init__(self, notification_id: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class NotificationsSeen(_message.Message):
-    __slots__ = ("up_to_id", "changed")
-    UP_TO_ID_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("up_to", "changed")
+    UP_TO_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
-    up_to_id: int
+    up_to: int
     changed: int
-    def __init__(self, up_to_id: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
+    def __init__(self, up_to: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("typing", "presence", "post_counts", "home_changed", "upload_progress", "broadcast")

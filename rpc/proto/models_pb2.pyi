@@ -248,7 +248,7 @@ class Comment(_message.Message):
     def __init__(self, id: _Optional[int] = ..., post_id: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., text: _Optional[str] = ..., reply_to: _Optional[int] = ..., created_ms: _Optional[int] = ..., edited_ms: _Optional[int] = ..., deleted: _Optional[bool] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Notification(_message.Message):
-    __slots__ = ("id", "kind", "actor", "post_id", "post_media", "comment_id", "comment_text", "created_ms", "seen", "changed")
+    __slots__ = ("id", "kind", "actor", "post_id", "post_media", "comment_id", "comment_text", "latest_ms", "seen", "changed", "latest", "actor_count", "others")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -256,9 +256,12 @@ class Notification(_message.Message):
     POST_MEDIA_FIELD_NUMBER: _ClassVar[int]
     COMMENT_ID_FIELD_NUMBER: _ClassVar[int]
     COMMENT_TEXT_FIELD_NUMBER: _ClassVar[int]
-    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_MS_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     id: int
     kind: NotificationKind
     actor: User
@@ -266,10 +269,13 @@ class Notification(_message.Message):
     post_media: MediaObject
     comment_id: int
     comment_text: str
-    created_ms: int
+    latest_ms: int
     seen: bool
     changed: int
-    def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[NotificationKind, str]] = ..., actor: _Optional[_Union[User, _Mapping]] = ..., post_id: _Optional[int] = ..., post_media: _Optional[_Union[MediaObject, _Mapping]] = ..., comment_id: _Optional[int] = ..., comment_text: _Optional[str] = ..., created_ms: _Optional[int] = ..., seen: _Optional[bool] = ..., changed: _Optional[int] = ...) -> None: ...
+    latest: int
+    actor_count: int
+    others: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[NotificationKind, str]] = ..., actor: _Optional[_Union[User, _Mapping]] = ..., post_id: _Optional[int] = ..., post_media: _Optional[_Union[MediaObject, _Mapping]] = ..., comment_id: _Optional[int] = ..., comment_text: _Optional[str] = ..., latest_ms: _Optional[int] = ..., seen: _Optional[bool] = ..., changed: _Optional[int] = ..., latest: _Optional[int] = ..., actor_count: _Optional[int] = ..., others: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("id", "device", "client", "created_ms", "last_used_ms", "current", "revoked")

@@ -28,7 +28,7 @@ class ListNotificationsResponse(_message.Message):
     def __init__(self, notifications: _Optional[_Iterable[_Union[_models_pb2.Notification, _Mapping]]] = ..., next: _Optional[bytes] = ..., unseen: _Optional[int] = ...) -> None: ...
 
 class MarkSeenRequest(_message.Message):
-    __slots__ = ("up_to_id",)
-    UP_TO_ID_FIELD_NUMBER: _ClassVar[int]
-    up_to_id: int
-    def __init__(self, up_to_id: _Optional[int] = ...) -> None: ...
+    __slots__ = ("up_to",)
+    UP_TO_FIELD_NUMBER: _ClassVar[int]
+    up_to: int
+    def __init__(self, up_to: _Optional[int] = ...) -> None: ...

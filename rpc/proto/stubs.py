@@ -654,7 +654,7 @@ class NotificationsService(ABC):
     async def mark_seen(
         self, ctx: CallContext, request: notifications_pb2.MarkSeenRequest
     ) -> frames_pb2.NotificationsSeen:
-        """Everything up to and including the id is seen."""
+        """Everything whose `latest` is not above `up_to` is seen; what comes later begins anew."""
 
 
 class NotificationsClient:

@@ -33,8 +33,8 @@ class Notifications(NotificationsService):
     async def mark_seen(
         self, ctx: CallContext, request: notifications_pb2.MarkSeenRequest
     ) -> frames_pb2.NotificationsSeen:
-        seen = await ctx.commit(MarkSeen(op=ctx.op, user_id=ctx.user_id, up_to_id=request.up_to_id))
-        return frames_pb2.NotificationsSeen(up_to_id=seen.up_to_id, changed=seen.changed)
+        seen = await ctx.commit(MarkSeen(op=ctx.op, user_id=ctx.user_id, up_to=request.up_to))
+        return frames_pb2.NotificationsSeen(up_to=seen.up_to, changed=seen.changed)
 
 
 async def _page(

@@ -13,7 +13,7 @@ from store.queries.users import users_by_id
 from store.records import NotificationKind, NotificationRecord, RemovedRecord, SeenRecord
 from store.transaction import Row, Transaction
 
-NOTIFICATION = "id, user_id, kind, actor_id, post_id, comment_id, created_ms, changed"
+NOTIFICATION = "id, user_id, kind, actors, recent, post_id, comment_id, latest, latest_ms, changed"
 
 
 async def seen_by(tx: Transaction, user_ids: Iterable[int]) -> dict[int, SeenRecord]:
@@ -22,37 +22,41 @@ async def seen_by(tx: Transaction, user_ids: Iterable[int]) -> dict[int, SeenRec
     if not wanted:
         return {}
     found = await tx.rows(
-        "SELECT user_id, up_to_id, changed FROM notifications_seen WHERE user_id IN "
+        "SELECT user_id, up_to, changed FROM notifications_seen WHERE user_id IN "
         + tx.dialect.in_list(len(wanted)),
         wanted,
     )
-    return {row[0]: SeenRecord(up_to_id=row[1], changed=row[2]) for row in found}
+    return {row[0]: SeenRecord(up_to=row[1], changed=row[2]) for row in found}
 
 
 async def _of_rows(tx: Transaction, rows: Sequence[Row]) -> list[NotificationRecord]:
     """Rows of `NOTIFICATION` with all that a screen needs, in the same order."""
     seen = await seen_by(tx, (row[1] for row in rows))
-    actors = await users_by_id(tx, (row[3] for row in rows))
-    posts = await heads(tx, (row[4] for row in rows if row[4]))
+    named = {row[0]: list(map(int, row[4].split())) for row in rows}
+    users = await users_by_id(tx, (one for ids in named.values() for one in ids))
+    actors = {key: tuple(users[one] for one in ids if one in users) for key, ids in named.items()}
+    posts = await heads(tx, (row[5] for row in rows if row[5]))
     covers = {post_id: head.media_ids[0] for post_id, head in posts.items() if head.media_ids}
     media = await media_by_id(tx, covers.values())
-    comments = await comments_by_id(tx, (row[5] for row in rows))
+    comments = await comments_by_id(tx, (row[6] for row in rows))
     return [
         NotificationRecord(
             id=row[0],
             user_id=row[1],
             kind=NotificationKind(row[2]),
-            actor=actors[row[3]],
-            post_id=row[4],
-            post_media=media.get(covers.get(row[4], "")),
-            comment_id=row[5],
-            comment_text=comments[row[5]].text if row[5] in comments else "",
-            created_ms=row[6],
-            seen=row[1] in seen and row[0] <= seen[row[1]].up_to_id,
-            changed=row[7],
+            actors=actors[row[0]],
+            actor_count=row[3],
+            post_id=row[5],
+            post_media=media.get(covers.get(row[5], "")),
+            comment_id=row[6],
+            comment_text=comments[row[6]].text if row[6] in comments else "",
+            latest=row[7],
+            latest_ms=row[8],
+            seen=row[1] in seen and row[7] <= seen[row[1]].up_to,
+            changed=row[9],
         )
         for row in rows
-        if row[3] in actors
+        if actors[row[0]]
     ]
 
 
@@ -62,7 +66,8 @@ async def notifications_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, 
     if not wanted:
         return {}
     found = await tx.rows(
-        f"SELECT {NOTIFICATION} FROM notifications WHERE id IN " + tx.dialect.in_list(len(wanted)),
+        f"SELECT {NOTIFICATION} FROM notification_groups WHERE id IN "
+        + tx.dialect.in_list(len(wanted)),
         wanted,
     )
     return {one.id: one for one in await _of_rows(tx, found)}
@@ -71,21 +76,22 @@ async def notifications_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, 
 async def notifications_page(
     tx: Transaction, user_id: int, before: int, limit: int
 ) -> tuple[list[NotificationRecord], int]:
-    """A user's notifications, the latest first, and the id to go on from (0: no more)."""
+    """A user's notifications by their latest deed, the latest first, and the position to go on
+    from (0: no more). One that gains somebody meanwhile moves up, past the pages to come."""
     found = await tx.rows(
-        f"SELECT {NOTIFICATION} FROM notifications WHERE user_id = ? AND id < ? "
-        "ORDER BY id DESC LIMIT ?",
+        f"SELECT {NOTIFICATION} FROM notification_groups WHERE user_id = ? AND latest < ? "
+        "ORDER BY latest DESC LIMIT ?",
         (user_id, below(before), limit + 1),
     )
-    page, more = cut(found, limit, 0)
+    page, more = cut(found, limit, 7)
     return await _of_rows(tx, page), more
 
 
 async def unseen(tx: Transaction, user_id: int) -> int:
-    """How many of a user's notifications lie above his pointer."""
+    """In how many of a user's notifications something lies above his pointer."""
     found = await tx.rows(
-        "SELECT COUNT(*) FROM notifications WHERE user_id = ? AND id > COALESCE("
-        "(SELECT up_to_id FROM notifications_seen WHERE user_id = ?), 0)",
+        "SELECT COUNT(*) FROM notification_groups WHERE user_id = ? AND latest > COALESCE("
+        "(SELECT up_to FROM notifications_seen WHERE user_id = ?), 0)",
         (user_id, user_id),
     )
     count: int = found[0][0]
@@ -93,10 +99,11 @@ async def unseen(tx: Transaction, user_id: int) -> int:
 
 
 async def load_notifications(tx: Transaction, entries: Sequence[Entry]) -> None:
-    """For `hydrate`: what was taken back meanwhile stays None."""
+    """For `hydrate`: what was taken back meanwhile stays None, and of several entries about one
+    notification all but the last, which carries its present state."""
     found = await notifications_by_id(tx, (entry.subject_id for entry in entries))
-    for entry in entries:
-        entry.record = found.get(entry.subject_id)
+    for entry in sorted(entries, key=lambda one: -one.position):
+        entry.record = found.pop(entry.subject_id, None)
 
 
 async def load_removed(_: Transaction, entries: Sequence[Entry]) -> None:
@@ -108,4 +115,4 @@ async def load_removed(_: Transaction, entries: Sequence[Entry]) -> None:
 async def load_seen(_: Transaction, entries: Sequence[Entry]) -> None:
     """For `hydrate`: pointers never move back, so the entry's own is enough."""
     for entry in entries:
-        entry.record = SeenRecord(up_to_id=entry.subject_id, changed=entry.position)
+        entry.record = SeenRecord(up_to=entry.subject_id, changed=entry.position)

@@ -200,20 +200,21 @@ class Checker:
                 assert answer.content == one.data, f"another photograph: {one.media_id}"
 
     async def _check_notifications(self, person: Person) -> None:
-        """One of each cause that still holds; and the device was told of the same."""
+        """One of each kind and post, with everybody who still stands behind it; and the device
+        was told of the same."""
         mine = {row.id for row in self._posts[person.user_id]}
-        expected: dict[tuple[str, int, int], int] = defaultdict(int)
+        actors: dict[tuple[str, int], set[int]] = defaultdict(set)
         for other in self._people:
             if other is person:
                 continue
             for deed in other.deeds:
                 if deed.kind == "comment" and deed.about in mine and deed.sure:
-                    expected["comment", other.user_id, deed.about] += 1
+                    actors["comment", deed.about].add(other.user_id)
             for post_id, liked in other.likes.items():
                 if liked and post_id in mine:
-                    expected["like", other.user_id, post_id] += 1
+                    actors["like", post_id].add(other.user_id)
             if other.follows.get(person.user_id):
-                expected["follow", other.user_id, 0] += 1
+                actors["follow", 0].add(other.user_id)
         names = {
             models.NOTIFICATION_COMMENT: "comment",
             models.NOTIFICATION_LIKE: "like",
@@ -221,7 +222,9 @@ class Checker:
         }
         ids: list[int] = []
 
-        async def found() -> dict[tuple[str, int, int], int]:
+        expected = {about: (len(those), True) for about, those in actors.items()}
+
+        async def found() -> dict[tuple[str, int], tuple[int, bool]]:
             listed = await pages(
                 lambda after: NotificationsClient(person.client).list_notifications(
                     ListNotificationsRequest(after=after, limit=100)
@@ -229,10 +232,13 @@ class Checker:
                 lambda page: page.notifications,
             )
             ids[:] = sorted(one.id for one in listed)
-            counts: dict[tuple[str, int, int], int] = defaultdict(int)
+            result = {}
             for one in listed:
-                counts[names[one.kind], one.actor.id, one.post_id] += 1
-            return counts
+                about = names[one.kind], one.post_id
+                named = {one.actor.id, *(other.id for other in one.others)}
+                assert about not in result, f"{about} comes twice"
+                result[about] = (one.actor_count, named <= actors[about])
+            return result
 
         await eventually(found, expected, f"{person.name}'s notifications")
 

@@ -58,7 +58,7 @@ class Scene:
     post: int  # Ann's
     comment: int  # Ann's on it
     media: tuple[str, str, str, str]  # Ann's: post, avatar, chat, and one that awaits its bytes
-    notification: int  # of Ben's like
+    notification: int  # of Ben's like: where it stands in the list
 
 
 def new_session(number: int = 1) -> NewSession:
@@ -95,7 +95,7 @@ async def set_up(world: Social) -> Scene:
             await world.photograph(ANN, Purpose.CHAT),
             await world.photograph(ANN, Purpose.CHAT, stored=False),
         ),
-        notification=(await world.told(ANN))[0].id,
+        notification=(await world.told(ANN))[0].latest,
     )
 
 
@@ -156,7 +156,7 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
     EditComment: lambda scene: EditComment(user_id=ANN, comment_id=scene.comment, text=TEXT),
     DeleteComment: lambda scene: DeleteComment(user_id=ANN, comment_id=scene.comment),
     SetFollow: lambda scene: SetFollow(follower_id=ANN, followee_id=BEN, following=True),
-    MarkSeen: lambda scene: MarkSeen(user_id=ANN, up_to_id=scene.notification),
+    MarkSeen: lambda scene: MarkSeen(user_id=ANN, up_to=scene.notification),
     ReserveMedia: lambda scene: ReserveMedia(
         owner_id=ANN, media_id="f" * 32, purpose=Purpose.AVATAR, size=5, sha256=b"s" * 32, name=TEXT
     ),

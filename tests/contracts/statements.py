@@ -46,8 +46,13 @@ def tables() -> list[str]:
     """The names of all tables of the schema."""
     as_it_is = {"ID": "ID"}
     statements = [sql for one in migrations.load(as_it_is) for sql in one.statements]
-    made = {match[1] for sql in statements if (match := re.match(r"CREATE TABLE (\w+)", sql))}
-    return sorted(made)
+    found: set[str] = set()
+    for sql in statements:
+        if match := re.match(r"CREATE TABLE (\w+)", sql):
+            found.add(match[1])
+        elif match := re.match(r"DROP TABLE (\w+)", sql):
+            found.remove(match[1])
+    return sorted(found)
 
 
 async def everything(store: Store) -> dict[str, list[Row]]:

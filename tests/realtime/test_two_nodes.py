@@ -205,7 +205,7 @@ async def test_consumers_have_one_owner_and_take_each_entry_once(nodes: Nodes) -
 
     async def told(client: TestClient) -> bool:
         page = await client.call("Notifications.ListNotifications", limit=50)
-        # A like and a comment for each post of his own, and Ann has a follower.
+        # Likes and comments of each post of his own, and Ann has a follower. Both acted on it.
         return len(page.notifications) == 6 + (client is ann)
 
     for client in (ann, ben):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from store.projections import notifications as projection
+from store.log import Kind
+from store.projections import notification_tables
+from store.projections.causes import Cause, Telling
+from store.projections.notifications import NotificationsProjection
 from store.queries import comments, follows, likes, notifications, pages, posts
+from store.records import NotificationKind
 from store.transaction import Row, Transaction, Value
 from tests.store.social import ANN, BEN, CAT, CountingTransaction, Social, open_social
 
@@ -72,12 +77,30 @@ async def test_no_table_is_scanned(query: object, args: tuple[object, ...]) -> N
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
-async def test_the_causes_of_notifications_are_found_by_their_index() -> None:
+async def test_what_a_step_of_notifications_needs_is_found_by_indexes() -> None:
     world = await full()
-    entries = [
-        e for e in await world.entries() if e.kind in projection.NotificationsProjection.kinds
-    ]
-    steps = await world.store.read(plan, projection._present, entries)
-    found = [step for step in steps if "notifications" in step]
-    assert len(found) == 2
-    assert all("post_id=? AND actor_id=?" in step for step in found), found
+    entries = [e for e in await world.entries() if e.kind in NotificationsProjection.kinds]
+    cause = Cause(ANN, NotificationKind.LIKE, BEN, 1)
+    gone = msgspec.structs.replace(entries[0], kind=Kind.POST_DELETED)
+    told = [(entry, [Telling(cause)]) for entry in (*entries, gone)]
+    steps = await world.store.read(plan, notification_tables.load, told)
+    found = [step for step in steps if "notification_" in step]
+    assert len(found) == 5
+    for table, columns in (
+        ("notification_causes", "post_id=? AND actor_id=?"),
+        ("notification_causes", "post_id=? AND actor_id=? AND user_id=?"),
+        ("notification_groups", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("notification_groups", "user_id=? AND post_id=? AND closed=?"),
+        ("notification_groups", "notification_groups_post (post_id=?)"),
+    ):
+        assert any(table in step and columns in step for step in found), (columns, found)
+
+
+async def test_the_next_faces_of_groups_are_found_by_their_index() -> None:
+    world = await full()
+    named = {one.id: [BEN, CAT] for one in await world.told(ANN)}
+    steps = await world.store.read(plan, notification_tables._next, named)
+    found = [step for step in steps if "notification_causes" in step]
+    assert len(found) == len(named) > 1
+    assert all("notification_causes_latest (notification_id=?)" in step for step in found), found
+    assert not any("TEMP B-TREE" in step for step in steps)

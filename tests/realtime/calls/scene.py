@@ -44,7 +44,7 @@ class Scene:
     post: int
     comment: int  # on the post
     bobs_comment: int
-    notification: int
+    notification: int  # where it stands in the list
     stored: dict[Purpose, str]
     eves_group: int
     eves_post: int
@@ -150,7 +150,7 @@ async def _furnish(scene: Scene) -> None:
     scene.eves_post = (await eve.call("Posts.CreatePost", text="lake")).id
     await scene.quiet()
     told = await ann.call("Notifications.ListNotifications")
-    scene.notification = told.notifications[0].id
+    scene.notification = told.notifications[0].latest
 
 
 async def _comment(client: Any, post_id: int) -> int:

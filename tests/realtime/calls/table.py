@@ -133,7 +133,7 @@ ROWS: dict[str, Row] = {
     "Pages.Home": Row(nothing),
     "Pages.ProfilePosts": Row(lambda s: {"user_id": s.eve.user_id}),
     "Notifications.ListNotifications": Row(nothing),
-    "Notifications.MarkSeen": Row(lambda s: {"up_to_id": s.notification}),
+    "Notifications.MarkSeen": Row(lambda s: {"up_to": s.notification}),
     "Media.CreateUpload": Row(lambda s: {"purpose": 1, "size": 100}),
     "Media.GetMedia": Row(lambda s: {"media_id": s.stored[Purpose.CHAT]}),
     "Media.LinkMedia": Row(lambda s: {"media_ids": [s.stored[Purpose.CHAT]]}),
@@ -281,9 +281,6 @@ STRANGERS: dict[tuple[str, str], list[Case]] = {
     ("Follows.ListFollowers", "user_id"): [Case(Outcome.PUBLIC)],
     ("Follows.ListFollowings", "user_id"): [Case(Outcome.PUBLIC)],
     ("Pages.ProfilePosts", "user_id"): [Case(Outcome.PUBLIC)],
-    ("Notifications.MarkSeen", "up_to_id"): [
-        Case(Outcome.LEFT_OUT, lambda s: {"up_to_id": s.notification})
-    ],
     ("Media.GetMedia", "media_id"): [
         Case(NOT_FOUND, lambda s: {"media_id": s.stored[Purpose.CHAT]})
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.demo.check import Pointers, check_receipts, check_stream, tally
 from realtime.demo.items import JOINED, MESSAGE, SKIP, Item, Slot, room_stream, user_stream
-from realtime.demo.verdict import check_device, has_all
+from realtime.demo.verdict import check_device, has_all, told
 from realtime.demo.world import World
 from rpc.client import StreamKey, events
 from rpc.client.events import Event
@@ -67,7 +67,8 @@ def test_what_arrives_as_it_should_makes_no_difference(
     assert has_all(world, *device, record)
     wanted, came = tally(world.expected(*device), record.streams)
     assert wanted == came
-    assert wanted.total() == sum(map(len, streams.values()))
+    assert told(world, device[0], record)[0] == told(world, device[0], record)[1]
+    assert wanted.total() + told(world, device[0], record)[0] == sum(map(len, streams.values()))
 
 
 def _is_optional(device: tuple[int, int], stream: StreamKey, event: Event) -> bool:
@@ -140,7 +141,7 @@ def _alter(event: Event) -> bool:
         case "notification":
             update.notification.comment_text += "!"
         case "notifications_seen":
-            update.notifications_seen.up_to_id += 1
+            update.notifications_seen.up_to += 1
         case "session":
             update.session.revoked = True
         case "media":

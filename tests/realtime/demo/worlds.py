@@ -7,7 +7,8 @@ from typing import Any
 
 from realtime.demo.check import Pointers
 from realtime.demo.circles import Comment, Post
-from realtime.demo.items import GONE, JOINED, NOTIFICATION, SKIP, TAKEN_BACK, Item
+from realtime.demo.items import GONE, JOINED, SKIP, Item, user_stream
+from realtime.demo.news import Face
 from realtime.demo.record import Record
 from realtime.demo.state import Fetched
 from realtime.demo.world import World
@@ -115,7 +116,7 @@ def small_world() -> World:
     circles.followed(CLEO, ANN, True, b.tick())
     circles.deleted_comment(first, ANN)
     circles.deleted_post(lost)
-    circles.saw(ANN, 1, b.tick())
+    circles.saw(ANN, circles.told(ANN)[-1].latest, b.tick())
     return world
 
 
@@ -126,7 +127,6 @@ def updates(world: World, user_id: int, session_id: int) -> dict[StreamKey, list
     """Everything in the order of each stream."""
     result: dict[StreamKey, list[Event]] = {}
     for stream, items in world.expected(user_id, session_id).items():
-        ids: dict[object, int] = {}
         position = 0
         sequence = 4  # what was before is somebody else's
         result[stream] = []
@@ -134,8 +134,33 @@ def updates(world: World, user_id: int, session_id: int) -> dict[StreamKey, list
             position = item.position or position + 1
             if item.kind != GONE:
                 sequence += 1
-            result[stream].append(event_of(stream, item, sequence, position, ids))
+            result[stream].append(event_of(stream, item, sequence, position))
+        if stream == user_stream(user_id):
+            for face in world.circles.told(user_id):
+                position, sequence = position + 1, sequence + 1
+                row = notification_row(face, changed=position)
+                update = frames_pb2.Update(
+                    stream=_stream(stream), sequence=sequence, position=position, notification=row
+                )
+                result[stream].append(events.UpdateReceived(update))
     return result
+
+
+def notification_row(face: Face, **fields: Any) -> models_pb2.Notification:
+    kind: Any = face.kind
+    lead, *others = [models_pb2.User(id=one) for one in face.named]
+    return models_pb2.Notification(
+        id=face.latest,
+        kind=kind,
+        actor=lead,
+        others=others,
+        actor_count=face.actors,
+        post_id=face.post_id,
+        comment_id=face.comment_id,
+        comment_text=face.text,
+        latest=face.latest,
+        **fields,
+    )
 
 
 def receipts(world: World, user_id: int) -> list[Event]:
@@ -165,10 +190,8 @@ def record_of(happened: list[Event]) -> Record:
     return record
 
 
-def event_of(
-    stream: StreamKey, item: Item, sequence: int, position: int, ids: dict[object, int]
-) -> Event:
-    """The event of an item; `ids` are those of the notifications so far."""
+def event_of(stream: StreamKey, item: Item, sequence: int, position: int) -> Event:
+    """The event of an item."""
     if item.kind == JOINED:
         summary = models_pb2.RoomSummary(room=models_pb2.Room(id=stream.id), base_sequence=sequence)
         return events.RoomJoined(summary, position)
@@ -178,28 +201,9 @@ def event_of(
     if item.veiled or item.kind == SKIP:
         return skip_of(stream, sequence, position)
     update = frames_pb2.Update(stream=where, sequence=sequence, position=position)
-    if item.state == TAKEN_BACK:
-        update.notification_removed.notification_id = ids[item.subject]
-    elif item.kind == NOTIFICATION:
-        assert isinstance(item.subject, tuple)
-        kind, actor_id, post_id, comment_id = item.subject
-        known = ids.setdefault(item.subject, position)
-        ids[item.subject] = known
-        update.notification.CopyFrom(
-            models_pb2.Notification(
-                id=known,
-                kind=kind,
-                actor=models_pb2.User(id=actor_id),
-                post_id=post_id,
-                comment_id=comment_id,
-                comment_text=str(item.state[1]),
-                changed=position,
-            )
-        )
-    else:
-        subject: Any = item.subject
-        row = ROWS[item.kind](stream.id, subject, item.state, position)
-        getattr(update, item.kind).CopyFrom(row)
+    subject: Any = item.subject
+    row = ROWS[item.kind](stream.id, subject, item.state, position)
+    getattr(update, item.kind).CopyFrom(row)
     return events.UpdateReceived(update)
 
 
@@ -286,7 +290,7 @@ ROWS: dict[str, Callable[[int, Any, Any, int], Any]] = {
         user_id=one, following=state[0], changed=at
     ),
     "notifications_seen": lambda _, __, state, at: frames_pb2.NotificationsSeen(
-        up_to_id=state[0], changed=at
+        up_to=state[0], changed=at
     ),
     "session": lambda _, one, state, __: models_pb2.Session(id=one, revoked=state[0]),
     "media": lambda _, one, state, __: models_pb2.MediaObject(
@@ -321,19 +325,11 @@ def fetched_of(world: World, user_id: int) -> Fetched:
             row = _comment(0, one.id, one.state, 1)
             row.author.id = one.author_id
             fetched.comments[post.id].append(row)
-    kind: Any
-    for (kind, actor, post_id, comment_id), text in circles.standing[user_id].items():
-        fetched.notifications.append(
-            models_pb2.Notification(
-                id=1000 + len(fetched.notifications),
-                kind=kind,
-                actor=models_pb2.User(id=actor),
-                post_id=post_id,
-                comment_id=comment_id,
-                comment_text=text,
-            )
-        )
-    fetched.unseen = len(fetched.notifications)
+    seen = circles.news[user_id].seen
+    fetched.notifications = [
+        notification_row(face, seen=face.latest <= seen) for face in circles.told(user_id)
+    ]
+    fetched.unseen = sum(not one.seen for one in fetched.notifications)
     for room in world.rooms.values():
         if user_id in room.members:
             _fill_room(world, room.id, user_id, fetched)

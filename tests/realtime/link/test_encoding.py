@@ -155,7 +155,7 @@ MESSAGE = MessageRecord(
 )
 
 
-@pytest.mark.parametrize("record", [MESSAGE, SeenRecord(up_to_id=1, changed=2), None])
+@pytest.mark.parametrize("record", [MESSAGE, SeenRecord(up_to=1, changed=2), None])
 def test_an_entry_arrives_with_its_record(record: Any) -> None:
     entry = Entry(
         position=7,

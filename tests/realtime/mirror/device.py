@@ -82,7 +82,7 @@ class Mirror:
         self._sequences.update((key, mark.sequence) for key, mark in moved.items())
         rooms = self.rooms.known
         told = {
-            one.id: own.plain_notification(one, me, one.seen or one.id <= mine.seen_up_to)
+            one.id: own.plain_notification(one, me, one.seen or one.latest <= mine.seen_up_to)
             for one in mine.notifications.values()
         }
         return {

@@ -78,7 +78,7 @@ class Own:
         self.notifications.pop(removed.notification_id, None)
 
     def _take_notifications_seen(self, seen: frames_pb2.NotificationsSeen) -> None:
-        self.seen_up_to = max(self.seen_up_to, seen.up_to_id)
+        self.seen_up_to = max(self.seen_up_to, seen.up_to)
 
     def _take_media(self, media: MediaObject) -> None:
         self.media[media.id] = media
@@ -122,5 +122,7 @@ def plain_notification(notification: Notification, me: User, seen: bool) -> Noti
     plain = Notification()
     plain.CopyFrom(notification)
     plain.actor.CopyFrom(plain_user(notification.actor, me))
+    for shown, other in zip(plain.others, notification.others, strict=True):
+        shown.CopyFrom(plain_user(other, me))
     plain.seen = seen
     return plain

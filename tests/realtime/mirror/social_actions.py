@@ -104,9 +104,9 @@ async def unfollow_user(world: World, device: Device) -> bool:
 
 @action("Notifications.MarkSeen")
 async def mark_seen(world: World, device: Device) -> bool:
-    told = pick(world, sorted(device.mirror.own.notifications))
+    told = pick(world, sorted(one.latest for one in device.mirror.own.notifications.values()))
     return told is not None and await allowed(
-        device.client.call("Notifications.MarkSeen", up_to_id=told)
+        device.client.call("Notifications.MarkSeen", up_to=told)
     )
 
 

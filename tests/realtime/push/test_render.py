@@ -77,16 +77,20 @@ ROWS: dict[str, tuple[Any, dict[str, object]]] = {
     ),
     "notification": (
         rows.NotificationRecord(
-            id=9, user_id=5, kind=rows.NotificationKind.REPLY, actor=USER, post_id=3,
-            post_media=MEDIA, comment_id=8, comment_text="ah", created_ms=1, seen=True, changed=77,
+            id=9, user_id=5, kind=rows.NotificationKind.REPLY, actors=(USER, USER), actor_count=4,
+            post_id=3, post_media=MEDIA, comment_id=8, comment_text="ah", latest=70, latest_ms=1,
+            seen=True, changed=77,
         ),
-        {"id": 9, "kind": 3, "post_id": 3, "comment_id": 8, "comment_text": "ah", "seen": True},
+        {
+            "id": 9, "kind": 3, "post_id": 3, "comment_id": 8, "comment_text": "ah", "seen": True,
+            "actor_count": 4, "latest": 70, "latest_ms": 1,
+        },
     ),
     "notification_removed": (
         rows.RemovedRecord(notification_id=9, changed=77), {"notification_id": 9, "changed": 77},
     ),
     "notifications_seen": (
-        rows.SeenRecord(up_to_id=9, changed=77), {"up_to_id": 9, "changed": 77},
+        rows.SeenRecord(up_to=9, changed=77), {"up_to": 9, "changed": 77},
     ),
     "session": (
         rows.SessionRecord(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from rpc.views import Views
 from rpc.wire import decode_server
 from store.log import Batch
 from store.records import MediaRecord
-from tests.store.social import Social, open_social
+from tests.store.social import USERS, Social, open_social
 
 A = TypeVar("A", bound=Message)
 
@@ -135,9 +135,11 @@ class _Clock:
 
 
 @asynccontextmanager
-async def serving(make: Callable[[Views], Sequence[object]]) -> AsyncIterator[Kit]:
-    """Serves what `make` builds over a store in memory with the users of `tests.store.social`."""
-    world = await open_social()
+async def serving(
+    make: Callable[[Views], Sequence[object]], users: Iterable[int] = USERS
+) -> AsyncIterator[Kit]:
+    """Serves what `make` builds over a store in memory with users as `tests.store.social` has."""
+    world = await open_social(users)
     services = make(Views(Urls()))
     names = {type(one).DESCRIPTOR.name for one in services}  # type: ignore[attr-defined]
     registry = Registry(services, [one for one in SERVICES if one.name in names])

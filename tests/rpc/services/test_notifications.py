@@ -32,12 +32,24 @@ async def test_the_list_has_what_a_screen_needs() -> None:
         assert [one.kind for one in listed.notifications] == [NOTIFICATION_COMMENT]
 
 
+async def test_one_notification_names_some_and_counts_all() -> None:
+    async with serving(lambda views: [Notifications(views)], users=range(1, 7)) as kit:
+        post = await kit.world.post(ANN)
+        for user in range(2, 7):
+            await kit.world.like(user, post.id)
+        await kit.world.project()
+        listed = await kit.person(ANN).notifications.list_notifications(ListNotificationsRequest())
+        (told,) = listed.notifications
+        assert (told.actor.id, told.actor_count, [one.id for one in told.others]) == (6, 5, [5, 4])
+        assert listed.unseen == 1
+
+
 async def test_seeing_once_however_often_it_is_sent() -> None:
     async with serving(lambda views: [Notifications(views)]) as kit:
         ann = kit.person(ANN)
         post = await kit.world.post(ANN)
-        for user in (BEN, CAT):
-            await kit.world.like(user, post.id)
+        await kit.world.like(BEN, post.id)
+        await kit.world.comment(CAT, post.id)
         await kit.world.project()
         page = await ann.notifications.list_notifications(ListNotificationsRequest(limit=1))
         assert page.unseen == 2
@@ -45,11 +57,11 @@ async def test_seeing_once_however_often_it_is_sent() -> None:
             ListNotificationsRequest(limit=1, after=page.next)
         )
         assert rest.next == b""
-        earlier = rest.notifications[0].id
-        seen = MarkSeenRequest(up_to_id=earlier)
+        earlier = rest.notifications[0].latest
+        seen = MarkSeenRequest(up_to=earlier)
         first, second = await kit.repeated(ann, ann.notifications.mark_seen, seen)
         assert first == second
-        assert (first.up_to_id, first.changed) == (earlier, await kit.world.head())
+        assert (first.up_to, first.changed) == (earlier, await kit.world.head())
         listed = await ann.notifications.list_notifications(ListNotificationsRequest())
         assert listed.unseen == 1
         assert [one.seen for one in listed.notifications] == [False, True]
@@ -62,7 +74,7 @@ async def test_everybody_has_only_his_own() -> None:
         await kit.world.project()
         listed = await ann.notifications.list_notifications(ListNotificationsRequest())
         assert len(listed.notifications) == 1
-        theirs = MarkSeenRequest(up_to_id=listed.notifications[0].id)
+        theirs = MarkSeenRequest(up_to=listed.notifications[0].latest)
         assert await ben.notifications.mark_seen(theirs) == NotificationsSeen()
         nothing = await ben.notifications.list_notifications(ListNotificationsRequest())
         assert (list(nothing.notifications), nothing.unseen) == ([], 0)

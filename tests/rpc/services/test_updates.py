@@ -36,7 +36,7 @@ async def test_every_change_is_an_update() -> None:
         await world.follow(BEN, ANN)
         await world.project()
         told = await world.told(ANN)
-        await world.do(MarkSeen(user_id=ANN, up_to_id=told[0].id))
+        await world.do(MarkSeen(user_id=ANN, up_to=told[0].latest))
         found = await updates(kit, start)
         assert [(one.stream.id, one.WhichOneof("body")) for one in found] == [
             (ANN, "post"),
@@ -49,7 +49,7 @@ async def test_every_change_is_an_update() -> None:
         ]
         assert found[0].post.text == found[1].post.text == "lake"
         assert (found[2].like.liked, found[4].follow.user_id) == (True, ANN)
-        assert found[-1].notifications_seen.up_to_id == told[0].id
+        assert found[-1].notifications_seen.up_to == told[0].latest
         # And undone again: the notifications of old are gone, and each is taken back once.
         middle = await world.head()
         await world.do(EditComment(user_id=BEN, comment_id=comment.id, text="green"))

@@ -3,9 +3,10 @@ have made equals what the state says, and what clients have been told."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.errors import DomainError
 from store.log import Entry, Kind
 from store.projections.base import Consume
-from store.projections.notifications import Cause
+from store.projections.causes import Cause
 from store.queries.hydrate import hydrate
 from store.queries.notifications import unseen
 from store.records import NotificationKind, NotificationRecord
@@ -71,13 +72,18 @@ class Devices:
             elif entry.kind is Kind.UNNOTIFIED:
                 held.pop(entry.record.notification_id, None)
             elif entry.kind is Kind.NOTIFICATIONS_SEEN:
-                self.seen[entry.stream.id] = entry.record.up_to_id
+                self.seen[entry.stream.id] = entry.record.up_to
 
     def shown(self, user: int) -> list[tuple[Any, ...]]:
         return [
-            (one.id, one.kind, one.actor, one.comment_text, one.id <= self.seen[user], one.changed)
-            for one in sorted(self.lists[user].values(), key=lambda one: -one.id)
+            _shown(one, one.latest <= self.seen[user])
+            for one in sorted(self.lists[user].values(), key=lambda one: -one.latest)
         ]
+
+
+def _shown(one: NotificationRecord, seen: bool) -> tuple[Any, ...]:
+    face = (one.actors, one.actor_count, one.comment_id, one.comment_text, one.latest_ms)
+    return (one.id, one.kind, face, one.latest, one.changed, seen)
 
 
 class Story:
@@ -111,8 +117,9 @@ class Story:
             case "follow" | "unfollow":
                 return SetFollow(follower_id=user, followee_id=other, following=kind == "follow")
             case "seen":
-                held = list(self.devices.lists[user])
-                return MarkSeen(user_id=user, up_to_id=held[number % len(held)] if held else 1)
+                held = list(self.devices.lists[user].values())
+                up_to = held[number % len(held)].latest if held else 1
+                return MarkSeen(user_id=user, up_to=up_to)
             case _:
                 return Consume(projection=self.world.notifications, limit=number + 1)
 
@@ -171,37 +178,78 @@ async def expected_counts(world: Social) -> tuple[set[Any], set[Any]]:
     return {row for row in posts if any(row[1:])}, {row for row in people if any(row[1:])}
 
 
-async def expected_causes(world: Social) -> dict[Cause, int]:
-    """Who is notified of what, and when it happened."""
-    at_ms = {entry.position: entry.at_ms for entry in await world.entries()}
-    result: dict[Cause, int] = {}
+class Deed(NamedTuple):
+    position: int
+    about: int = 0
+
+
+async def expected_causes(world: Social) -> dict[Cause, Deed]:
+    """Who is notified of what, and where it happened."""
+    result: dict[Cause, Deed] = {}
     for author, actor, post, position in await world.rows(
         "SELECT p.author_id, l.user_id, p.id, l.changed FROM likes l "
         "JOIN posts p ON p.id = l.post_id WHERE p.deleted = 0"
     ):
-        result[Cause(author, NotificationKind.LIKE, actor, post)] = at_ms[position]
+        result[Cause(author, NotificationKind.LIKE, actor, post)] = Deed(position)
     for follower, followee, position in await world.rows(
         "SELECT follower_id, followee_id, changed FROM follows"
     ):
-        result[Cause(followee, NotificationKind.FOLLOW, follower)] = at_ms[position]
-    for author, actor, post, comment, answered in await world.rows(
-        "SELECT p.author_id, c.author_id, p.id, c.id, r.author_id FROM comments c "
+        result[Cause(followee, NotificationKind.FOLLOW, follower)] = Deed(position)
+    for author, actor, post, comment, about, answered in await world.rows(
+        "SELECT p.author_id, c.author_id, p.id, c.id, r.id, r.author_id FROM comments c "
         "JOIN posts p ON p.id = c.post_id LEFT JOIN comments r ON r.id = c.reply_to "
         "WHERE p.deleted = 0 AND c.deleted = 0"
     ):
         if answered != author:
             cause = Cause(author, NotificationKind.COMMENT, actor, post, comment)
-            result[cause] = at_ms[comment]
+            result[cause] = Deed(comment)
         if answered is not None:
-            result[Cause(answered, NotificationKind.REPLY, actor, post, comment)] = at_ms[comment]
-    return {cause: at for cause, at in result.items() if cause.user_id != cause.actor_id}
+            cause = Cause(answered, NotificationKind.REPLY, actor, post, comment)
+            result[cause] = Deed(comment, about)
+    return {cause: deed for cause, deed in result.items() if cause.user_id != cause.actor_id}
+
+
+async def expected_groups(world: Social) -> list[tuple[Any, ...]]:
+    """The notifications that gather these, each from one look of its user to the next."""
+    entries = await world.entries()
+    at_ms = {entry.position: entry.at_ms for entry in entries}
+    looks = {
+        user: [
+            entry.position
+            for entry in entries
+            if entry.kind is Kind.NOTIFICATIONS_SEEN and entry.stream.id == user
+        ]
+        for user in USERS
+    }
+    groups: defaultdict[tuple[int, ...], list[tuple[int, int, int]]] = defaultdict(list)
+    for cause, deed in (await expected_causes(world)).items():
+        stretch = sum(look < deed.position for look in looks[cause.user_id])
+        key: tuple[int, ...] = (cause.user_id, cause.kind, cause.post_id, deed.about, stretch)
+        groups[key].append((deed.position, cause.actor_id, cause.comment_id))
+    result: list[tuple[Any, ...]] = []
+    for of, deeds in groups.items():
+        deeds.sort(reverse=True)
+        actors = list(dict.fromkeys(actor for _, actor, _ in deeds))
+        recent = " ".join(map(str, actors[:3]))
+        latest, _, comment = deeds[0]
+        result.append((*of[:4], len(actors), recent, latest, at_ms[latest], comment))
+    return sorted(result)
+
+
+async def present_groups(world: Social) -> list[tuple[Any, ...]]:
+    return sorted(
+        await world.rows(
+            "SELECT user_id, kind, post_id, about_id, actors, recent, latest, latest_ms, "
+            "comment_id FROM notification_groups"
+        )
+    )
 
 
 async def present_causes(world: Social) -> dict[Cause, int]:
     return {
         Cause(row[0], NotificationKind(row[1]), *row[2:5]): row[5]
         for row in await world.rows(
-            "SELECT user_id, kind, actor_id, post_id, comment_id, created_ms FROM notifications"
+            "SELECT user_id, kind, actor_id, post_id, comment_id, position FROM notification_causes"
         )
     }
 
@@ -214,15 +262,19 @@ async def check(world: Social) -> None:
     assert {row for row in found if any(row[1:])} == posts
     found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counters")
     assert {row for row in found if any(row[1:])} == people
-    assert await present_causes(world) == await expected_causes(world)
+    causes = await expected_causes(world)
+    assert await present_causes(world) == {cause: deed.position for cause, deed in causes.items()}
+    assert await present_groups(world) == await expected_groups(world)
+    found = await world.rows("SELECT user_id, held FROM notification_receivers WHERE held > 0")
+    assert set(found) == set(
+        await world.rows("SELECT user_id, COUNT(*) FROM notification_groups GROUP BY user_id")
+    )
 
 
 async def check_devices(world: Social, devices: Devices) -> None:
     for user in USERS:
         fresh = await world.told(user)
-        assert devices.shown(user) == [
-            (one.id, one.kind, one.actor, one.comment_text, one.seen, one.changed) for one in fresh
-        ]
+        assert devices.shown(user) == [_shown(one, one.seen) for one in fresh]
         assert await world.store.read(unseen, user) == sum(not one.seen for one in fresh)
 
 
@@ -261,11 +313,14 @@ def test_projections_run_again_from_the_start_come_to_the_same(
                 await told.tell(part)
             await told.finish()
             # Counters are sums, so they start from nothing. The others may find their rows there.
-            for table in ("post_counters", "user_counters"):
-                await world.run(f"DELETE FROM {table}")
-            await world.run("DELETE FROM consumers")
-            await world.project(limit)
-            await check(world)
+            sums = ("post_counters", "user_counters")
+            groups = ("notification_groups", "notification_causes", "notification_receivers")
+            for tables in (sums, (*sums, *groups)):
+                for table in tables:
+                    await world.run(f"DELETE FROM {table}")
+                await world.run("DELETE FROM consumers")
+                await world.project(limit)
+                await check(world)
 
     trio.run(main)
 
@@ -288,4 +343,8 @@ async def test_the_oracle_is_not_blind(world: Social) -> None:
         {(post.id, 1, 0)},
         {(USERS[0], 1, 1, 0), (USERS[1], 0, 0, 1)},
     )
-    assert all(at > START_MS for at in (await expected_causes(world)).values())
+    assert [row[:2] for row in await expected_groups(world)] == [
+        (USERS[0], NotificationKind.LIKE),
+        (USERS[0], NotificationKind.FOLLOW),
+    ]
+    assert all(row[7] > START_MS for row in await expected_groups(world))

@@ -1,0 +1,185 @@
+"""Which causes a notification gathers, entry by entry (pure).
+
+A notification is a group: what people do of one kind about one thing (likes of a post, comments
+on it, answers to a comment, follows) from one look of its user at his notifications to the next.
+His look closes what is open, and what comes afterwards begins anew; so what he has seen does not
+come back to him. Each cause belongs to the stretch between two looks in which it fell, whatever
+else has happened and however late it is read. That makes groups a function of the log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from store.log import Entry
+from store.projections.causes import Cause, Telling
+from store.records import NotificationKind
+
+NAMED = 3  # the latest actors of a group that a notification names
+
+
+class Key(NamedTuple):
+    """What a group gathers; a user has one open group of each."""
+
+    user_id: int
+    kind: NotificationKind
+    post_id: int
+    about_id: int
+
+
+class Face(NamedTuple):
+    """What a client sees of a group: when it changes, it is told again."""
+
+    actors: int = 0  # how many people
+    recent: tuple[int, ...] = ()  # the latest few of them, the latest first
+    latest: int = 0  # position of the latest deed
+    latest_ms: int = 0
+    comment_id: int = 0  # of the latest deed
+
+
+NOBODY = Face()
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """A notification. Without causes it is none, and is taken back."""
+
+    key: Key
+    opened: int
+    id: int = 0  # 0: nobody has been told of it yet
+    closed: int = 0  # position of the look that closed it; 0: open
+    face: Face = NOBODY
+    told: Face = NOBODY  # the face that was told
+    by: int = 0  # who has changed it last
+    again: bool = False  # to be told again, with the same face
+    stale: bool = False  # somebody it named has left: the face is to be made afresh
+
+    @property
+    def changed(self) -> bool:
+        return self.again or self.stale or self.face != self.told
+
+
+class Deed(NamedTuple):
+    """Where a cause stands: in which group, and when it came about."""
+
+    group: Group
+    position: int
+    at_ms: int
+
+
+class Grouping:
+    """The groups that a step may concern, with those of their causes that it may concern: of
+    an actor whom it concerns all that he did about the same post."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.looks: list[tuple[int, int]] = []  # (user, position)
+        self.gone_posts: dict[int, None] = {}
+        self._open: defaultdict[int, dict[Key, Group]] = defaultdict(dict)  # by user
+        self._known: dict[Cause, Deed] = {}  # as it was before this step
+        self._standing: dict[Cause, Deed] = {}
+        self._shares: Counter[tuple[Group, int]] = Counter()  # deeds of an actor in a group
+        self._of_comment: defaultdict[int, dict[Cause, None]] = defaultdict(dict)
+
+    def load(self, group: Group) -> None:
+        self.groups.append(group)
+        if not group.closed:
+            self._open[group.key.user_id][group.key] = group
+
+    def load_cause(self, cause: Cause, deed: Deed) -> None:
+        self._known[cause] = deed
+        self._stand(cause, deed)
+
+    # What the log says, entry by entry
+
+    def tell(self, telling: Telling, entry: Entry) -> None:
+        """A cause has come about. One that stands already is told of no more."""
+        cause = telling.cause
+        if cause in self._standing:
+            return
+        key = Key(cause.user_id, cause.kind, cause.post_id, telling.about_id)
+        group = self._open[key.user_id].get(key)
+        if group is None:
+            group = Group(key, entry.position)
+            self.load(group)
+        self._stand(cause, Deed(group, entry.position, entry.at_ms))
+        group.by = cause.actor_id
+        face = group.face
+        first = self._shares[group, cause.actor_id] == 1
+        if entry.position < face.latest:  # told of late
+            group.face = face._replace(actors=face.actors + first)
+            group.stale = True
+            return
+        others = tuple(one for one in face.recent if one != cause.actor_id)
+        group.face = Face(
+            face.actors + first,
+            (cause.actor_id, *others)[:NAMED],
+            entry.position,
+            entry.at_ms,
+            cause.comment_id,
+        )
+
+    def take_back(self, cause: Cause, entry: Entry) -> None:
+        """A cause has ended; not one that has come about afresh since."""
+        deed = self._standing.get(cause)
+        if deed is None or deed.position > entry.position:
+            return
+        del self._standing[cause]
+        self._of_comment[cause.comment_id].pop(cause, None)
+        group = deed.group
+        group.by = entry.actor_id
+        self._shares[group, cause.actor_id] -= 1
+        if not self._shares[group, cause.actor_id]:
+            group.face = group.face._replace(actors=group.face.actors - 1)
+        if cause.actor_id in group.face.recent:
+            group.stale = True
+
+    def take_back_comment(self, comment_id: int, entry: Entry) -> None:
+        for cause in list(self._of_comment[comment_id]):
+            self.take_back(cause, entry)
+
+    def edit_comment(self, comment_id: int, entry: Entry) -> None:
+        """Groups that show a comment show it anew."""
+        for cause in self._of_comment[comment_id]:
+            group = self._standing[cause].group
+            if group.face.comment_id == comment_id:
+                group.again, group.by = True, entry.actor_id
+
+    def take_back_post(self, post_id: int, entry: Entry) -> None:
+        """A post is gone, and with it all that was about it."""
+        self.gone_posts[post_id] = None
+        for group in self.groups:
+            if group.key.post_id == post_id:
+                group.face, group.by = NOBODY, entry.actor_id
+
+    def look(self, user_id: int, entry: Entry) -> None:
+        """A user has looked at his notifications: what was open is closed."""
+        self.looks.append((user_id, entry.position))
+        still_open = self._open[user_id]
+        for key, group in list(still_open.items()):
+            if group.opened < entry.position:
+                group.closed = entry.position
+                del still_open[key]
+
+    # What has become of it
+
+    def ended(self) -> Iterator[Cause]:
+        """Causes that stood before and do not now, or no longer as they did."""
+        for cause, deed in self._known.items():
+            if self._standing.get(cause) != deed:
+                yield cause
+
+    def begun(self) -> Iterator[tuple[Cause, Deed]]:
+        """Causes that stand now and did not before, or not as they do."""
+        for cause, deed in self._standing.items():
+            if self._known.get(cause) != deed and cause.post_id not in self.gone_posts:
+                yield cause, deed
+
+    def _stand(self, cause: Cause, deed: Deed) -> None:
+        self._standing[cause] = deed
+        self._shares[deed.group, cause.actor_id] += 1
+        if cause.comment_id:
+            self._of_comment[cause.comment_id][cause] = None
