@@ -1,0 +1,83 @@
+"""Migrations that carry rows over: what was there is there afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from store import migrations
+from store.changes.notifications import MarkSeen
+from store.changes.posts import DeletePost
+from store.interface import Store
+from store.migrations import Migration
+from store.queries.notifications import unseen
+from store.records import NotificationKind
+from tests.contracts.places import NewDatabase, connected
+from tests.contracts.statements import run
+from tests.store.social import ANN, BEN, CAT, Social, populated
+
+LIKE, COMMENT, _, FOLLOW = NotificationKind
+
+
+async def migrate_before(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brings an empty store to where it was before the migration of this name."""
+    load = migrations.load
+
+    def earlier(words: dict[str, str]) -> list[Migration]:
+        known = load(words)
+        return known[: [one.name for one in known].index(name)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "load", earlier)
+        await store.migrate()
+
+
+async def test_notifications_of_old_stay_each_by_itself(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with new_database() as connect, connected(connect) as store:
+        await migrate_before(store, "notification_groups", monkeypatch)
+        world: Social = await populated(store)
+        post = (await world.post(ANN)).id
+        liked = [(await world.like(user, post)).changed for user in (BEN, CAT)]
+        comment = (await world.comment(BEN, post, "ah")).id
+        # As the notifications of these were then: told one by one.
+        for number, (actor, kind, about) in enumerate(
+            ((BEN, LIKE, 0), (CAT, LIKE, 0), (BEN, COMMENT, comment)), liked[0]
+        ):
+            await store.write(
+                run,
+                "INSERT INTO notifications (id, user_id, kind, actor_id, post_id, comment_id, "
+                "created_ms, changed) VALUES (?, ?, ?, ?, ?, ?, 7, ?)",
+                *(number, ANN, int(kind), actor, post, about, number),
+            )
+        await store.write(
+            run,
+            "INSERT INTO notifications_seen (user_id, up_to_id, changed) VALUES (?, ?, 1)",
+            *(ANN, liked[0]),
+        )
+        await store.write(
+            run,
+            "INSERT INTO consumers (name, position, fence, updated_ms) VALUES (?, ?, 0, 0)",
+            *("notifications", await world.head()),
+        )
+        await store.migrate()
+        told = [(one.kind, one.actors[0].id, one.actor_count) for one in await world.told(ANN)]
+        assert told == [(COMMENT, BEN, 1), (LIKE, CAT, 1), (LIKE, BEN, 1)]
+        assert [one.seen for one in await world.told(ANN)] == [False, False, True]
+        # What is undone leaves its own; what is new joins none of them; all can be seen.
+        await world.like(BEN, post, False)
+        await world.follow(BEN, ANN)
+        await world.like(BEN, post)
+        await world.project()
+        assert [(one.kind, one.actors[0].id) for one in await world.told(ANN)] == [
+            (LIKE, BEN),
+            (FOLLOW, BEN),
+            (COMMENT, BEN),
+            (LIKE, CAT),
+        ]
+        await world.do(MarkSeen(user_id=ANN, up_to=1 << 60))
+        assert await store.read(unseen, ANN) == 0
+        await world.do(DeletePost(user_id=ANN, post_id=post))
+        await world.project()
+        assert [one.kind for one in await world.told(ANN)] == [FOLLOW]
+        assert await world.rows("SELECT held FROM notification_receivers") == [(1,)]
