@@ -16,7 +16,6 @@ CREATE TABLE notification_groups (
   UNIQUE (user_id, post_id, closed, kind, about_id)
 );
 CREATE INDEX notification_groups_latest ON notification_groups (user_id, latest);
-CREATE INDEX notification_groups_post ON notification_groups (post_id);
 
 -- What stands behind them: each cause notifies a user once.
 CREATE TABLE notification_causes (

@@ -38,7 +38,12 @@ async def load(tx: Transaction, told: Told) -> Grouping:
                 "closed = 0 AND (user_id, post_id) IN " + tx.dialect.in_pairs(len(open_for)),
                 [value for pair in open_for for value in pair],
             ),
-            ("post_id IN " + tx.dialect.in_list(len(gone)), gone),
+            (
+                "id IN (SELECT notification_id FROM notification_causes WHERE post_id IN "
+                + tx.dialect.in_list(len(gone))
+                + ")",
+                gone,
+            ),
         )
         if params
         for row in await tx.rows(f"SELECT {GROUP} FROM notification_groups WHERE {where}", params)
