@@ -21,6 +21,7 @@ from rpc.passwords import Argon2Hasher, PasswordHasher
 from rpc.rates import Rate
 from rpc.registry import Registry
 from rpc.services.auth import Auth
+from rpc.services.blocks import Blocks
 from rpc.services.chat import Chat
 from rpc.services.comments import Comments
 from rpc.services.follows import Follows
@@ -97,6 +98,7 @@ def fit_out(
         Likes(views),
         Comments(views),
         Follows(views),
+        Blocks(views, front.signals),
         Pages(views),
         Notifications(views),
         Media(views, urls, fittings.tickets),

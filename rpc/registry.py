@@ -17,6 +17,7 @@ from rpc.limits import checks_of
 from rpc.policy import policy_of
 from rpc.proto import (
     auth_pb2,
+    blocks_pb2,
     chat_pb2,
     comments_pb2,
     follows_pb2,
@@ -44,6 +45,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         likes_pb2,
         comments_pb2,
         follows_pb2,
+        blocks_pb2,
         pages_pb2,
         notifications_pb2,
         media_pb2,

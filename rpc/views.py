@@ -12,6 +12,7 @@ from typing import Any
 from rpc.context import MediaUrls
 from rpc.proto import frames_pb2, models_pb2
 from store.records import (
+    BlockRecord,
     CommentRecord,
     FollowRecord,
     LikeRecord,
@@ -73,6 +74,7 @@ class Views:
             followings=record.followings,
             followed_by_me=record.followed_by_viewer,
             follows_me=record.follows_viewer,
+            blocked_by_me=record.blocked_by_viewer,
         )
 
     def session(self, record: SessionRecord, current_id: int = 0) -> models_pb2.Session:
@@ -179,6 +181,11 @@ class Views:
     def follow(self, record: FollowRecord) -> frames_pb2.Follow:
         return frames_pb2.Follow(
             user_id=record.followee_id, following=record.following, changed=record.changed
+        )
+
+    def block(self, record: BlockRecord) -> frames_pb2.Block:
+        return frames_pb2.Block(
+            user_id=record.blocked_id, blocked=record.blocked, changed=record.changed
         )
 
     def notification(self, record: NotificationRecord) -> models_pb2.Notification:

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     COMMENT_DELETED = "comment.deleted"
     FOLLOWED = "user.followed"
     UNFOLLOWED = "user.unfollowed"
+    BLOCKED = "user.blocked"
+    UNBLOCKED = "user.unblocked"
     NOTIFIED = "notification.added"
     UNNOTIFIED = "notification.removed"
     NOTIFICATIONS_SEEN = "notifications.seen"

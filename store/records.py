@@ -76,6 +76,7 @@ class ProfileRecord(Record, frozen=True, kw_only=True):
     followings: int = 0
     followed_by_viewer: bool = False
     follows_viewer: bool = False
+    blocked_by_viewer: bool = False
 
 
 class SessionRecord(Record, frozen=True, kw_only=True):
@@ -187,6 +188,13 @@ class FollowRecord(Record, frozen=True, kw_only=True):
     follower_id: int
     followee_id: int
     following: bool
+    changed: int
+
+
+class BlockRecord(Record, frozen=True, kw_only=True):
+    blocker_id: int
+    blocked_id: int
+    blocked: bool
     changed: int
 
 

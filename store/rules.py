@@ -38,8 +38,11 @@ def read_room(role: Role) -> DomainError | None:
     return None if role > Role.NONE else NotFound("no such room")
 
 
-def send(role: Role) -> DomainError | None:
-    return read_room(role)
+def send(role: Role, *, closed: bool) -> DomainError | None:
+    """`closed`: a direct room of two of whom one has blocked the other."""
+    if refusal := read_room(role):
+        return refusal
+    return Forbidden("one of you has blocked the other") if closed else None
 
 
 def add_members(kind: RoomKind, role: Role) -> DomainError | None:
@@ -80,12 +83,14 @@ def read_message(role: Role, visible: bool) -> DomainError | None:
 
 
 def edit_message(
-    role: Role, visible: bool, *, mine: bool, deleted: bool, age_ms: int
+    role: Role, visible: bool, *, mine: bool, deleted: bool, age_ms: int, closed: bool
 ) -> DomainError | None:
     if refusal := read_message(role, visible):
         return refusal
     if not mine:
         return Forbidden("only its sender may edit a message")
+    if refusal := send(role, closed=closed):
+        return refusal
     if deleted:
         return Conflict("the message was deleted")
     return None if age_ms <= EDIT_WINDOW_MS else Conflict("the message is too old to be edited")
@@ -102,15 +107,41 @@ def delete_message(
     return Forbidden("only its sender or an admin may delete a message for everyone")
 
 
-# Posts and comments.
+# People. `blocks`: the caller has blocked the user; `blocked`: the user has blocked the caller,
+# for whom he is not there any more.
 
 
-def read_post(deleted: bool) -> DomainError | None:
-    return NotFound("no such post") if deleted else None
+def see_user(*, blocked: bool) -> DomainError | None:
+    """His name and his profile. Who blocks somebody still finds him, or could not take it back."""
+    return NotFound("no such user") if blocked else None
 
 
-def change_post(*, mine: bool, deleted: bool) -> DomainError | None:
-    if refusal := read_post(deleted):
+def meet_user(*, blocks: bool, blocked: bool) -> DomainError | None:
+    """His posts and lists; following him, writing to him, adding him to a group."""
+    if refusal := see_user(blocked=blocked):
+        return refusal
+    return Forbidden("you have blocked this user") if blocks else None
+
+
+def follow(*, self_: bool, blocks: bool, blocked: bool) -> DomainError | None:
+    return Invalid("nobody follows himself") if self_ else meet_user(blocks=blocks, blocked=blocked)
+
+
+def block(*, self_: bool) -> DomainError | None:
+    """Anybody, those who have blocked the caller too: he meets them in groups."""
+    return Invalid("nobody blocks himself") if self_ else None
+
+
+# Posts and comments. `hidden`: of its author and the caller one has blocked the other; of a
+# comment the author of the post counts too.
+
+
+def read_post(*, deleted: bool, hidden: bool) -> DomainError | None:
+    return NotFound("no such post") if deleted or hidden else None
+
+
+def change_post(*, mine: bool, deleted: bool, hidden: bool) -> DomainError | None:
+    if refusal := read_post(deleted=deleted, hidden=hidden):
         return refusal
     return None if mine else Forbidden("only its author may change a post")
 
@@ -125,28 +156,32 @@ def comment_content(text: str) -> DomainError | None:
     return None if text.strip() else Invalid("a comment needs text", field="text")
 
 
-def reply_to_comment(*, same_post: bool, deleted: bool) -> DomainError | None:
-    return None if same_post and not deleted else NotFound("no such comment to reply to")
+def reply_to_comment(*, same_post: bool, deleted: bool, hidden: bool) -> DomainError | None:
+    if same_post and not deleted and not hidden:
+        return None
+    return NotFound("no such comment to reply to")
 
 
-def edit_comment(*, mine: bool, deleted: bool, post_deleted: bool) -> DomainError | None:
-    if deleted or post_deleted:
+def edit_comment(
+    *, mine: bool, deleted: bool, post_deleted: bool, hidden: bool
+) -> DomainError | None:
+    if deleted or post_deleted or hidden:
         return NotFound("no such comment")
     return None if mine else Forbidden("only its writer may edit a comment")
 
 
 def delete_comment(
-    *, mine: bool, my_post: bool, deleted: bool, post_deleted: bool
+    *, mine: bool, my_post: bool, deleted: bool, post_deleted: bool, hidden: bool
 ) -> DomainError | None:
+    """What one has said oneself may be taken back, whoever has blocked whom; so may what is
+    below one's own post."""
     if deleted or post_deleted:
         return NotFound("no such comment")
     if mine or my_post:
         return None
+    if hidden:
+        return NotFound("no such comment")
     return Forbidden("only its writer or the author of the post may delete a comment")
-
-
-def follow(*, self_: bool) -> DomainError | None:
-    return Invalid("nobody follows himself") if self_ else None
 
 
 # Media.

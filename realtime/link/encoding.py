@@ -18,6 +18,7 @@ from store.changes.base import Change
 from store.errors import DomainError, StoreError
 from store.log import Entry, Stream
 from store.records import (
+    BlockRecord,
     CommentRecord,
     FollowRecord,
     HiddenRecord,
@@ -130,6 +131,7 @@ RECORDS: tuple[type[msgspec.Struct], ...] = (
     ProfileRecord,
     PostRecord,
     LikeRecord,
+    BlockRecord,
     CommentRecord,
     FollowRecord,
     NotificationRecord,

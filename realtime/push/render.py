@@ -11,6 +11,7 @@ from rpc.views import Views
 from rpc.wire import encode_server
 from store.log import Entry, Stream, StreamKind
 from store.records import (
+    BlockRecord,
     CommentRecord,
     FollowRecord,
     HiddenRecord,
@@ -50,6 +51,7 @@ class Renderer:
             LikeRecord: ("like", views.like),
             CommentRecord: ("comment", views.comment),
             FollowRecord: ("follow", views.follow),
+            BlockRecord: ("block", views.block),
             NotificationRecord: ("notification", views.notification),
             RemovedRecord: ("notification_removed", _removed),
             SeenRecord: ("notifications_seen", _seen),

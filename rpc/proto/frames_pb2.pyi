@@ -260,7 +260,7 @@ class Stream(_message.Message):
     def __init__(self, kind: _Optional[_Union[StreamKind, str]] = ..., id: _Optional[int] = ...) -> None: ...
 
 class Update(_message.Message):
-    __slots__ = ("stream", "sequence", "position", "actor_id", "message", "room", "member", "receipt", "message_hidden", "profile", "post", "like", "comment", "follow", "notification", "notification_removed", "notifications_seen", "session", "media")
+    __slots__ = ("stream", "sequence", "position", "actor_id", "message", "room", "member", "receipt", "message_hidden", "profile", "post", "like", "comment", "follow", "notification", "notification_removed", "notifications_seen", "session", "media", "block")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +280,7 @@ class Update(_message.Message):
     NOTIFICATIONS_SEEN_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MEDIA_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
     stream: Stream
     sequence: int
     position: int
@@ -299,7 +300,8 @@ class Update(_message.Message):
     notifications_seen: NotificationsSeen
     session: _models_pb2.Session
     media: _models_pb2.MediaObject
-    def __init__(self, stream: _Optional[_Union[Stream, _Mapping]] = ..., sequence: _Optional[int] = ..., position: _Optional[int] = ..., actor_id: _Optional[int] = ..., message: _Optional[_Union[_models_pb2.Message, _Mapping]] = ..., room: _Optional[_Union[_models_pb2.Room, _Mapping]] = ..., member: _Optional[_Union[_models_pb2.Member, _Mapping]] = ..., receipt: _Optional[_Union[_models_pb2.Receipt, _Mapping]] = ..., message_hidden: _Optional[_Union[MessageHidden, _Mapping]] = ..., profile: _Optional[_Union[_models_pb2.Profile, _Mapping]] = ..., post: _Optional[_Union[_models_pb2.Post, _Mapping]] = ..., like: _Optional[_Union[Like, _Mapping]] = ..., comment: _Optional[_Union[_models_pb2.Comment, _Mapping]] = ..., follow: _Optional[_Union[Follow, _Mapping]] = ..., notification: _Optional[_Union[_models_pb2.Notification, _Mapping]] = ..., notification_removed: _Optional[_Union[NotificationRemoved, _Mapping]] = ..., notifications_seen: _Optional[_Union[NotificationsSeen, _Mapping]] = ..., session: _Optional[_Union[_models_pb2.Session, _Mapping]] = ..., media: _Optional[_Union[_models_pb2.MediaObject, _Mapping]] = ...) -> None: ...
+    block: Block
+    def __init__(self, stream: _Optional[_Union[Stream, _Mapping]] = ..., sequence: _Optional[int] = ..., position: _Optional[int] = ..., actor_id: _Optional[int] = ..., message: _Optional[_Union[_models_pb2.Message, _Mapping]] = ..., room: _Optional[_Union[_models_pb2.Room, _Mapping]] = ..., member: _Optional[_Union[_models_pb2.Member, _Mapping]] = ..., receipt: _Optional[_Union[_models_pb2.Receipt, _Mapping]] = ..., message_hidden: _Optional[_Union[MessageHidden, _Mapping]] = ..., profile: _Optional[_Union[_models_pb2.Profile, _Mapping]] = ..., post: _Optional[_Union[_models_pb2.Post, _Mapping]] = ..., like: _Optional[_Union[Like, _Mapping]] = ..., comment: _Optional[_Union[_models_pb2.Comment, _Mapping]] = ..., follow: _Optional[_Union[Follow, _Mapping]] = ..., notification: _Optional[_Union[_models_pb2.Notification, _Mapping]] = ..., notification_removed: _Optional[_Union[NotificationRemoved, _Mapping]] = ..., notifications_seen: _Optional[_Union[NotificationsSeen, _Mapping]] = ..., session: _Optional[_Union[_models_pb2.Session, _Mapping]] = ..., media: _Optional[_Union[_models_pb2.MediaObject, _Mapping]] = ..., block: _Optional[_Union[Block, _Mapping]] = ...) -> None: ...
 
 class MessageHidden(_message.Message):
     __slots__ = ("room_id", "message_id")
@@ -328,6 +330,16 @@ class Follow(_message.Message):
     following: bool
     changed: int
     def __init__(self, user_id: _Optional[int] = ..., following: _Optional[bool] = ..., changed: _Optional[int] = ...) -> None: ...
+
+class Block(_message.Message):
+    __slots__ = ("user_id", "blocked", "changed")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    blocked: bool
+    changed: int
+    def __init__(self, user_id: _Optional[int] = ..., blocked: _Optional[bool] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class NotificationRemoved(_message.Message):
     __slots__ = ("notification_id", "changed")

@@ -64,7 +64,7 @@ class User(_message.Message):
     def __init__(self, id: _Optional[int] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., avatar: _Optional[_Union[MediaObject, _Mapping]] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("user", "about", "changed", "posts", "followers", "followings", "followed_by_me", "follows_me")
+    __slots__ = ("user", "about", "changed", "posts", "followers", "followings", "followed_by_me", "follows_me", "blocked_by_me")
     USER_FIELD_NUMBER: _ClassVar[int]
     ABOUT_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class Profile(_message.Message):
     FOLLOWINGS_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_BY_ME_FIELD_NUMBER: _ClassVar[int]
     FOLLOWS_ME_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_BY_ME_FIELD_NUMBER: _ClassVar[int]
     user: User
     about: str
     changed: int
@@ -81,7 +82,8 @@ class Profile(_message.Message):
     followings: int
     followed_by_me: bool
     follows_me: bool
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., about: _Optional[str] = ..., changed: _Optional[int] = ..., posts: _Optional[int] = ..., followers: _Optional[int] = ..., followings: _Optional[int] = ..., followed_by_me: _Optional[bool] = ..., follows_me: _Optional[bool] = ...) -> None: ...
+    blocked_by_me: bool
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., about: _Optional[str] = ..., changed: _Optional[int] = ..., posts: _Optional[int] = ..., followers: _Optional[int] = ..., followings: _Optional[int] = ..., followed_by_me: _Optional[bool] = ..., follows_me: _Optional[bool] = ..., blocked_by_me: _Optional[bool] = ...) -> None: ...
 
 class MediaObject(_message.Message):
     __slots__ = ("id", "purpose", "mime", "size", "width", "height", "color", "url")

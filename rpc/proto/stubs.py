@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from rpc.context import CallContext
 from rpc.proto import (
     auth_pb2,
+    blocks_pb2,
     chat_pb2,
     comments_pb2,
     follows_pb2,
@@ -167,6 +168,59 @@ class AuthClient:
     ) -> auth_pb2.RevokeSessionsResponse:
         return await self._caller.call(
             "Auth.RevokeSessions", request, auth_pb2.RevokeSessionsResponse, timeout=timeout
+        )
+
+
+class BlocksService(ABC):
+    """Who is blocked is not told. For him the other is not there any more: NOT_FOUND. docs/blocking.md
+    says what each sees of the other."""
+
+    DESCRIPTOR: ClassVar[ServiceDescriptor] = blocks_pb2.DESCRIPTOR.services_by_name["Blocks"]
+
+    @abstractmethod
+    async def block_user(
+        self, ctx: CallContext, request: blocks_pb2.BlockUserRequest
+    ) -> frames_pb2.Block:
+        """Ends the follows between the two, both ways."""
+
+    @abstractmethod
+    async def unblock_user(
+        self, ctx: CallContext, request: blocks_pb2.UnblockUserRequest
+    ) -> frames_pb2.Block:
+        """Brings no follow back."""
+
+    @abstractmethod
+    async def list_blocked(
+        self, ctx: CallContext, request: blocks_pb2.ListBlockedRequest
+    ) -> blocks_pb2.ListBlockedResponse:
+        """Whom the caller has blocked, the latest first."""
+
+
+class BlocksClient:
+    """Typed calls of the Blocks service over any `Caller`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def block_user(
+        self, request: blocks_pb2.BlockUserRequest, *, timeout: float | None = None
+    ) -> frames_pb2.Block:
+        return await self._caller.call(
+            "Blocks.BlockUser", request, frames_pb2.Block, timeout=timeout
+        )
+
+    async def unblock_user(
+        self, request: blocks_pb2.UnblockUserRequest, *, timeout: float | None = None
+    ) -> frames_pb2.Block:
+        return await self._caller.call(
+            "Blocks.UnblockUser", request, frames_pb2.Block, timeout=timeout
+        )
+
+    async def list_blocked(
+        self, request: blocks_pb2.ListBlockedRequest, *, timeout: float | None = None
+    ) -> blocks_pb2.ListBlockedResponse:
+        return await self._caller.call(
+            "Blocks.ListBlocked", request, blocks_pb2.ListBlockedResponse, timeout=timeout
         )
 
 

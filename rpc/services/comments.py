@@ -56,7 +56,9 @@ class Comments(CommentsService):
         self, ctx: CallContext, request: comments_pb2.ListCommentsRequest
     ) -> comments_pb2.ListCommentsResponse:
         (before,) = decode_page(request.after)
-        page, more = await ctx.read(_comments, request.post_id, before, page_limit(request.limit))
+        page, more = await ctx.read(
+            _comments, request.post_id, ctx.user_id, before, page_limit(request.limit)
+        )
         return comments_pb2.ListCommentsResponse(
             comments=[self._views.comment(one) for one in page],
             next=encode_page(more) if more else b"",
@@ -64,7 +66,7 @@ class Comments(CommentsService):
 
 
 async def _comments(
-    tx: Transaction, post_id: int, before: int, limit: int
+    tx: Transaction, post_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[CommentRecord], int]:
-    await posts.readable(tx, post_id)
-    return await comments.comments_page(tx, post_id, before, limit)
+    await posts.readable(tx, post_id, viewer_id)
+    return await comments.comments_page(tx, post_id, viewer_id, before, limit)

@@ -8,9 +8,8 @@ from rpc.proto import follows_pb2, frames_pb2
 from rpc.proto.stubs import FollowsService
 from rpc.views import Views
 from store.changes.follows import SetFollow
-from store.errors import NotFound
 from store.queries import follows
-from store.queries.users import users_by_id
+from store.queries.users import meet
 from store.records import UserRecord
 from store.transaction import Transaction
 
@@ -50,7 +49,7 @@ class Follows(FollowsService):
     ) -> follows_pb2.ListFollowsResponse:
         (before,) = decode_page(request.after)
         users, more = await ctx.read(
-            _page, request.user_id, before, page_limit(request.limit), followers
+            _page, request.user_id, ctx.user_id, before, page_limit(request.limit), followers
         )
         return follows_pb2.ListFollowsResponse(
             users=[self._views.user(one) for one in users],
@@ -59,9 +58,8 @@ class Follows(FollowsService):
 
 
 async def _page(
-    tx: Transaction, user_id: int, before: int, limit: int, followers: bool
+    tx: Transaction, user_id: int, viewer_id: int, before: int, limit: int, followers: bool
 ) -> tuple[list[UserRecord], int]:
-    if not await users_by_id(tx, [user_id]):
-        raise NotFound("no such user")
+    await meet(tx, viewer_id, user_id)
     read = follows.followers if followers else follows.followings
-    return await read(tx, user_id, before, limit)
+    return await read(tx, user_id, viewer_id, before, limit)

@@ -37,7 +37,9 @@ class Likes(LikesService):
         self, ctx: CallContext, request: likes_pb2.ListLikesRequest
     ) -> likes_pb2.ListLikesResponse:
         (before,) = decode_page(request.after)
-        users, more = await ctx.read(_likers, request.post_id, before, page_limit(request.limit))
+        users, more = await ctx.read(
+            _likers, request.post_id, ctx.user_id, before, page_limit(request.limit)
+        )
         return likes_pb2.ListLikesResponse(
             users=[self._views.user(one) for one in users],
             next=encode_page(more) if more else b"",
@@ -45,7 +47,7 @@ class Likes(LikesService):
 
 
 async def _likers(
-    tx: Transaction, post_id: int, before: int, limit: int
+    tx: Transaction, post_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[UserRecord], int]:
-    await posts.readable(tx, post_id)
-    return await likes.likers(tx, post_id, before, limit)
+    await posts.readable(tx, post_id, viewer_id)
+    return await likes.likers(tx, post_id, viewer_id, before, limit)

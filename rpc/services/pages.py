@@ -7,9 +7,8 @@ from rpc.pages import decode_page, encode_page, page_limit
 from rpc.proto import pages_pb2
 from rpc.proto.stubs import PagesService
 from rpc.views import Views
-from store.errors import NotFound
 from store.queries import pages
-from store.queries.users import users_by_id
+from store.queries.users import meet
 from store.records import PostRecord
 from store.transaction import Transaction
 
@@ -44,6 +43,5 @@ class Pages(PagesService):
 async def _profile_posts(
     tx: Transaction, user_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[PostRecord], int]:
-    if not await users_by_id(tx, [user_id]):
-        raise NotFound("no such user")
+    await meet(tx, viewer_id, user_id)
     return await pages.profile_posts(tx, user_id, viewer_id, before, limit)

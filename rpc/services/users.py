@@ -9,7 +9,7 @@ from rpc.proto.stubs import UsersService
 from rpc.views import Views
 from store import rules
 from store.changes.accounts import UpdateProfile
-from store.queries.users import profile, user_id_by_username, users_by_id
+from store.queries.users import profile, seen_users, user_id_by_username
 from store.records import ProfileRecord
 from store.transaction import Transaction
 
@@ -37,7 +37,7 @@ class Users(UsersService):
     async def get_users(
         self, ctx: CallContext, request: users_pb2.GetUsersRequest
     ) -> users_pb2.GetUsersResponse:
-        found = await ctx.read(users_by_id, tuple(request.user_ids))
+        found = await ctx.read(seen_users, ctx.user_id, tuple(request.user_ids))
         return users_pb2.GetUsersResponse(
             users=[
                 self._views.user(found[user_id])

@@ -3,13 +3,14 @@ them through notifications and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Self
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import ClassVar, NamedTuple, Self
 
 from store import rules
 from store.changes.base import Change, Key, SingleChange
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
+from store.queries.blocks import apart_from, between
 from store.queries.comments import comments_by_id
 from store.queries.posts import PostHead, heads
 from store.queries.users import users_by_id
@@ -38,12 +39,14 @@ class AddComment(Change[CommentRecord], frozen=True, kw_only=True):
     ) -> list[CommentRecord | DomainError]:
         posts = await heads(tx, (c.post_id for c in changes))
         replied = await comments_by_id(tx, (c.reply_to for c in changes))
+        stands = await between(tx, _people(changes, posts, replied))
         writers = await users_by_id(tx, (c.user_id for c in changes))
         await tx.open_streams(Stream.user(c.user_id) for c in changes)
         outcomes: list[CommentRecord | DomainError] = []
         made: list[CommentRecord] = []
         for change in changes:
-            refusal = _refusal(change, posts.get(change.post_id), replied.get(change.reply_to))
+            post, answered = posts.get(change.post_id), replied.get(change.reply_to)
+            refusal = _refusal(change, post, answered, stands.keys())
             if refusal is None and change.user_id not in writers:
                 refusal = NotFound("no such user")
             if refusal is not None:
@@ -79,24 +82,52 @@ class AddComment(Change[CommentRecord], frozen=True, kw_only=True):
         return outcomes
 
 
+def _people(
+    changes: Sequence[AddComment],
+    posts: Mapping[int, PostHead],
+    replied: Mapping[int, CommentRecord],
+) -> Iterator[tuple[int, int]]:
+    """Each writer with the author of the post and with whom he answers."""
+    for change in changes:
+        if change.post_id in posts:
+            yield change.user_id, posts[change.post_id].author_id
+        if change.reply_to in replied:
+            yield change.user_id, replied[change.reply_to].author.id
+
+
 def _refusal(
-    change: AddComment, post: PostHead | None, replied: CommentRecord | None
+    change: AddComment,
+    post: PostHead | None,
+    replied: CommentRecord | None,
+    apart: Set[tuple[int, int]],
 ) -> DomainError | None:
-    refusal = rules.read_post(post is None or post.deleted)
+    me = change.user_id
+    refusal = rules.read_post(
+        deleted=post is None or post.deleted,
+        hidden=post is not None and (me, post.author_id) in apart,
+    )
     if refusal is None and change.reply_to:
         refusal = rules.reply_to_comment(
             same_post=replied is not None and replied.post_id == change.post_id,
             deleted=replied is None or replied.deleted,
+            hidden=replied is not None and (me, replied.author.id) in apart,
         )
     return refusal or rules.comment_content(change.text)
 
 
-async def _comment(tx: WriteTransaction, comment_id: int) -> tuple[CommentRecord, PostHead]:
+class _Found(NamedTuple):
+    comment: CommentRecord
+    post: PostHead
+    hidden: bool  # see `store.rules`
+
+
+async def _find(tx: WriteTransaction, comment_id: int, user_id: int) -> _Found:
     comment = (await comments_by_id(tx, [comment_id])).get(comment_id)
     post = None if comment is None else (await heads(tx, [comment.post_id])).get(comment.post_id)
     if comment is None or post is None:
         raise NotFound("no such comment")
-    return comment, post
+    people = (comment.author.id, post.author_id)
+    return _Found(comment, post, bool(await apart_from(tx, user_id, people)))
 
 
 class EditComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
@@ -110,11 +141,12 @@ class EditComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
         return (("comment", self.comment_id),)
 
     async def apply_one(self, tx: WriteTransaction) -> CommentRecord:
-        comment, post = await _comment(tx, self.comment_id)
+        comment, post, hidden = await _find(tx, self.comment_id, self.user_id)
         refusal = rules.edit_comment(
             mine=comment.author.id == self.user_id,
             deleted=comment.deleted,
             post_deleted=post.deleted,
+            hidden=hidden,
         )
         refusal = refusal or rules.comment_content(self.text)
         if refusal is not None:
@@ -151,12 +183,13 @@ class DeleteComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
         return (("comment", self.comment_id),)
 
     async def apply_one(self, tx: WriteTransaction) -> CommentRecord:
-        comment, post = await _comment(tx, self.comment_id)
+        comment, post, hidden = await _find(tx, self.comment_id, self.user_id)
         refusal = rules.delete_comment(
             mine=comment.author.id == self.user_id,
             my_post=post.author_id == self.user_id,
             deleted=comment.deleted,
             post_deleted=post.deleted,
+            hidden=hidden,
         )
         if refusal is not None:
             raise refusal

@@ -11,7 +11,7 @@ from store.changes.base import Change, Key
 from store.errors import DomainError
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.likes import liked_since
-from store.queries.posts import heads
+from store.queries.posts import heads, hidden_posts
 from store.records import LikeRecord
 
 
@@ -36,13 +36,18 @@ class SetLike(Change[LikeRecord], frozen=True, kw_only=True):
         cls, tx: WriteTransaction, changes: Sequence[Self]
     ) -> list[LikeRecord | DomainError]:
         posts = await heads(tx, (c.post_id for c in changes))
+        hidden = await hidden_posts(tx, ((c.user_id, c.post_id) for c in changes), posts)
         since = await liked_since(tx, ((c.post_id, c.user_id) for c in changes))
         await tx.open_streams(Stream.user(c.user_id) for c in changes)
         outcomes: list[LikeRecord | DomainError] = []
         set_: list[LikeRecord] = []
         for change in changes:
             post = posts.get(change.post_id)
-            if refusal := rules.read_post(post is None or post.deleted):
+            refusal = rules.read_post(
+                deleted=post is None or post.deleted,
+                hidden=(change.user_id, change.post_id) in hidden,
+            )
+            if refusal is not None:
                 outcomes.append(refusal)
                 continue
             assert post is not None

@@ -47,22 +47,26 @@ class SendMessage(Change[MessageRecord], frozen=True, kw_only=True):
         cls, tx: WriteTransaction, changes: Sequence[Self]
     ) -> list[MessageRecord | DomainError]:
         room_ids = list(dict.fromkeys(c.room_id for c in changes))
-        of_roles, of_sent, of_numbers = await tx.open_streams(
+        of_roles, of_sent, of_rooms = await tx.open_streams(
             (Stream.room(room_id) for room_id in room_ids),
             chat.roles_query(tx.dialect, [(c.room_id, c.sender_id) for c in changes]),
             _sent_query(tx.dialect, changes),
-            chat.numbers_query(tx.dialect, room_ids),
+            chat.sendable_query(tx.dialect, room_ids),
         )
         roles = chat.roles_of(of_roles)
-        numbers: dict[int, int] = dict(of_numbers)
+        numbers: dict[int, int] = {row[0]: row[1] for row in of_rooms}
+        closed = {row[0] for row in of_rooms if row[2]}
         sent = {(m.sender_id, m.client_id): m for m in await chat.messages_of_rows(tx, of_sent)}
         media = await media_by_id(tx, (one for c in changes for one in c.media_ids))
         readable = await _readable_replies(tx, changes)
         outcomes: list[MessageRecord | DomainError] = []
         made: list[MessageRecord] = []
         for change in changes:
-            refusal = rules.send(roles.get((change.room_id, change.sender_id), Role.NONE))
             before = sent.get((change.sender_id, change.client_id))
+            refusal = rules.send(
+                roles.get((change.room_id, change.sender_id), Role.NONE),
+                closed=before is None and change.room_id in closed,
+            )
             if refusal is None and before is not None and before.room_id != change.room_id:
                 refusal = Conflict("this client_id was used in another room")
             reply = (change.room_id, change.sender_id, change.reply_to)
@@ -209,6 +213,7 @@ class EditMessage(SingleChange[MessageRecord], frozen=True, kw_only=True):
             mine=message.sender_id == self.user_id,
             deleted=message.deleted,
             age_ms=tx.now_ms - message.created_ms,
+            closed=await chat.is_closed(tx, message.room_id),
         )
         if refusal is not None:
             raise refusal

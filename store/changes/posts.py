@@ -9,8 +9,9 @@ from store import rules
 from store.changes.base import Change, Key, SingleChange
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
+from store.queries.blocks import between_two
 from store.queries.media import media_by_id
-from store.queries.posts import heads, posts_by_id
+from store.queries.posts import PostHead, heads, posts_by_id
 from store.queries.users import users_by_id
 from store.records import MediaRecord, PostRecord, Purpose, UserRecord
 
@@ -96,10 +97,7 @@ class EditPost(SingleChange[PostRecord], frozen=True, kw_only=True):
         return (("post", self.post_id),)
 
     async def apply_one(self, tx: WriteTransaction) -> PostRecord:
-        head = (await heads(tx, [self.post_id])).get(self.post_id)
-        if head is None:
-            raise NotFound("no such post")
-        refusal = rules.change_post(mine=head.author_id == self.user_id, deleted=head.deleted)
+        head, refusal = await _to_change(tx, self.user_id, self.post_id)
         refusal = refusal or rules.post_content(self.text, media=bool(head.media_ids))
         if refusal is not None:
             raise refusal
@@ -114,6 +112,19 @@ class EditPost(SingleChange[PostRecord], frozen=True, kw_only=True):
             (self.text, tx.now_ms, entry.position, self.post_id),
         )
         return (await posts_by_id(tx, [self.post_id], self.user_id))[self.post_id]
+
+
+async def _to_change(
+    tx: WriteTransaction, user_id: int, post_id: int
+) -> tuple[PostHead, DomainError | None]:
+    """The post, and why the user may not change it."""
+    head = (await heads(tx, [post_id])).get(post_id)
+    if head is None:
+        raise NotFound("no such post")
+    stands = await between_two(tx, user_id, head.author_id)
+    return head, rules.change_post(
+        mine=head.author_id == user_id, deleted=head.deleted, hidden=stands.apart
+    )
 
 
 class DeletePost(SingleChange[PostRecord], frozen=True, kw_only=True):
@@ -134,10 +145,7 @@ class DeletePost(SingleChange[PostRecord], frozen=True, kw_only=True):
         )
 
     async def apply_one(self, tx: WriteTransaction) -> PostRecord:
-        head = (await heads(tx, [self.post_id])).get(self.post_id)
-        if head is None:
-            raise NotFound("no such post")
-        refusal = rules.change_post(mine=head.author_id == self.user_id, deleted=head.deleted)
+        _, refusal = await _to_change(tx, self.user_id, self.post_id)
         if refusal is not None:
             raise refusal
         entry = await tx.append(

@@ -11,7 +11,7 @@ from store.changes.base import Key, SingleChange
 from store.errors import Conflict, Invalid, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries import chat
-from store.queries.users import users_by_id
+from store.queries.users import meet, refusal_to_meet
 from store.records import Role, RoomKind, RoomRecord
 
 
@@ -34,15 +34,14 @@ class OpenDirect(SingleChange[int], frozen=True, kw_only=True):
     async def apply_one(self, tx: WriteTransaction) -> int:
         if self.user_id == self.peer_id:
             raise Invalid("a direct room is for two")
+        await meet(tx, self.user_id, self.peer_id)
         key = direct_key(self.user_id, self.peer_id)
         found = await tx.rows("SELECT id FROM rooms WHERE direct_key = ?", (key,))
         if found:
             room_id: int = found[0][0]
             return room_id
-        users = await users_by_id(tx, [self.user_id, self.peer_id])
-        if len(users) != 2:
-            raise NotFound("no such user")
         room_id = await _create(tx, self.user_id, RoomKind.DIRECT, "", "", key)
+        users = (self.user_id, self.peer_id)
         await _join(tx, room_id, self.user_id, dict.fromkeys(users, Role.MEMBER))
         return room_id
 
@@ -61,8 +60,8 @@ class CreateGroup(SingleChange[int], frozen=True, kw_only=True):
         wanted = dict.fromkeys((self.user_id, *self.user_ids), Role.MEMBER)
         if len(wanted) > rules.MAX_GROUP_MEMBERS:
             raise Invalid("too many members")
-        if len(await users_by_id(tx, wanted)) != len(wanted):
-            raise NotFound("no such user")
+        if refusal := await refusal_to_meet(tx, self.user_id, wanted):
+            raise refusal
         await check_avatar(tx, self.user_id, self.avatar_id)
         room_id = await _create(tx, self.user_id, RoomKind.GROUP, self.title, self.avatar_id, None)
         wanted[self.user_id] = Role.OWNER
@@ -88,10 +87,10 @@ class AddMembers(SingleChange[int], frozen=True, kw_only=True):
         if refusal := rules.add_members(room.kind, role):
             raise refusal
         wanted = dict.fromkeys(self.user_ids)
-        if len(await users_by_id(tx, wanted)) != len(wanted):
-            raise NotFound("no such user")
         present = await chat.roles(tx, [(self.room_id, user) for user in wanted])
         new = [u for u in wanted if present.get((self.room_id, u), Role.NONE) is Role.NONE]
+        if refusal := await refusal_to_meet(tx, self.user_id, new):
+            raise refusal
         if room.member_count + len(new) > rules.MAX_GROUP_MEMBERS:
             raise Conflict("the group is full")
         await _join(tx, self.room_id, self.user_id, dict.fromkeys(new, Role.MEMBER))

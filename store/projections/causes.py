@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from store.log import Entry, Kind
+from store.queries.blocks import apart_until
 from store.queries.comments import comments_by_id
 from store.queries.follows import followed_since
 from store.queries.likes import liked_since
@@ -41,6 +42,7 @@ class State(NamedTuple):
     comments: dict[int, CommentRecord]
     liked: dict[tuple[int, int], int]  # (post, user) -> position
     followed: dict[tuple[int, int], int]  # (follower, followee) -> position
+    apart: dict[tuple[int, int], int]  # (user, actor) -> see `apart_until`
 
 
 async def read_state(tx: Transaction, entries: Sequence[Entry]) -> State:
@@ -54,12 +56,26 @@ async def read_state(tx: Transaction, entries: Sequence[Entry]) -> State:
         tx, [post_id for post_id, _ in liked] + [one.post_id for one in comments.values()]
     )
     followed = [(e.actor_id, e.subject_id) for e in entries if e.kind is Kind.FOLLOWED]
-    return State(posts, comments, await liked_since(tx, liked), await followed_since(tx, followed))
+    state = State(
+        posts, comments, await liked_since(tx, liked), await followed_since(tx, followed), {}
+    )
+    told = (one.cause for entry in entries for one in tellings(entry, state))
+    apart = await apart_until(tx, ((cause.user_id, cause.actor_id) for cause in told))
+    return state._replace(apart=apart)
 
 
 def tellings(entry: Entry, state: State) -> list[Telling]:
     """Who is to be told of an entry, if what it tells still holds. Nobody hears of what he did
-    himself, and of a reply to the author of the post he hears once."""
+    himself, and of a reply to the author of the post he hears once. What was done before a block
+    ended is not told, not even when it has."""
+    return [
+        one
+        for one in _holding(entry, state)
+        if entry.position > state.apart.get((one.cause.user_id, one.cause.actor_id), 0)
+    ]
+
+
+def _holding(entry: Entry, state: State) -> list[Telling]:
     actor_id = entry.actor_id
     if entry.kind is Kind.FOLLOWED:
         if state.followed.get((actor_id, entry.subject_id)) == entry.position:

@@ -141,6 +141,13 @@ class Grouping:
         for cause in list(self._of_comment[comment_id]):
             self.take_back(cause, entry)
 
+    def take_back_between(self, one: int, other: int, entry: Entry) -> None:
+        """What two have told each other has ended; of a post that is gone it has already."""
+        for cause in list(self._standing):
+            between = (cause.user_id, cause.actor_id) in ((one, other), (other, one))
+            if between and cause.post_id not in self.gone_posts:
+                self.take_back(cause, entry)
+
     def edit_comment(self, comment_id: int, entry: Entry) -> None:
         """Groups that show a comment show it anew."""
         for cause in self._of_comment[comment_id]:

@@ -60,17 +60,22 @@ async def _causes(tx: Transaction, entries: Sequence[Entry]) -> dict[Cause, tupl
     """The causes that the entries may concern: (notification, position, time) of each."""
     acted: dict[tuple[int, int], None] = {}  # (post, actor)
     followed: dict[tuple[int, int], None] = {}  # (actor, user)
+    apart: dict[tuple[int, int], None] = {}  # (actor, user)
     for entry in entries:
         if entry.kind in (Kind.POST_LIKED, Kind.POST_UNLIKED):
             acted[entry.subject_id, entry.actor_id] = None
         elif entry.kind in (Kind.FOLLOWED, Kind.UNFOLLOWED):
             followed[entry.actor_id, entry.subject_id] = None
+        elif entry.kind is Kind.BLOCKED:
+            apart[entry.actor_id, entry.subject_id] = None
+            apart[entry.subject_id, entry.actor_id] = None
         elif entry.other_id:  # a comment, in its writer's stream
             acted[entry.other_id, entry.stream.id] = None
     found: list[Row] = []
     for where, pairs in (
         ("(post_id, actor_id)", acted),
         ("post_id = 0 AND (actor_id, user_id)", followed),
+        ("(actor_id, user_id)", apart),
     ):
         if pairs:
             found += await tx.rows(

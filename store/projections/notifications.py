@@ -15,10 +15,11 @@ from store.records import NotificationKind
 
 class NotificationsProjection(VisibleProjection):
     """Of likes, comments, replies and follows their receiver is told, in groups (see
-    `store.projections.grouping`); an unlike, an unfollow and a deletion take somebody out of a
-    group again, and the last one takes the group back. A step tells of a group once, however
-    many of its entries concern it: by an entry `NOTIFIED`, whose subject is the notification,
-    when it is new or looks otherwise than before, and by `UNNOTIFIED` when it is gone.
+    `store.projections.grouping`); an unlike, an unfollow, a deletion and a block between the two
+    take somebody out of a group again, and the last one takes the group back. A step tells of a
+    group once, however many of its entries concern it: by an entry `NOTIFIED`, whose subject is
+    the notification, when it is new or looks otherwise than before, and by `UNNOTIFIED` when it
+    is gone.
 
     The state that it reads may be newer than its entries, so it tells only of what still
     holds. Of what has ended meanwhile, or ended and begun again, a later entry tells. So it
@@ -32,6 +33,7 @@ class NotificationsProjection(VisibleProjection):
         Kind.POST_DELETED,
         Kind.FOLLOWED,
         Kind.UNFOLLOWED,
+        Kind.BLOCKED,
         Kind.NOTIFICATIONS_SEEN,
     }
 
@@ -54,6 +56,8 @@ def _take(grouping: Grouping, entry: Entry, told: Sequence[Telling]) -> None:
         case Kind.UNFOLLOWED:
             follow = Cause(entry.subject_id, NotificationKind.FOLLOW, entry.actor_id)
             grouping.take_back(follow, entry)
+        case Kind.BLOCKED:
+            grouping.take_back_between(entry.actor_id, entry.subject_id, entry)
         case Kind.COMMENT_EDITED:
             grouping.edit_comment(entry.subject_id, entry)
         case Kind.COMMENT_DELETED:

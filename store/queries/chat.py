@@ -79,6 +79,12 @@ def _of_pairs(columns: str, dialect: Dialect, pairs: Sequence[tuple[int, int]]) 
     return sql + dialect.in_pairs(len(wanted)), [value for pair in wanted for value in pair]
 
 
+def sendable_query(dialect: Dialect, room_ids: Sequence[int]) -> Statement:
+    """What a message asks of each room: rows of (id, number of the last message, closed)."""
+    sql = "SELECT id, last_number, closed FROM rooms WHERE id IN "
+    return sql + dialect.in_list(len(room_ids)), room_ids
+
+
 def numbers_query(dialect: Dialect, room_ids: Sequence[int]) -> Statement:
     """The number of the last message of each room: rows of (id, number)."""
     sql = "SELECT id, last_number FROM rooms WHERE id IN " + dialect.in_list(len(room_ids))
@@ -87,6 +93,12 @@ def numbers_query(dialect: Dialect, room_ids: Sequence[int]) -> Statement:
 
 async def role(tx: Transaction, room_id: int, user_id: int) -> Role:
     return (await roles(tx, [(room_id, user_id)])).get((room_id, user_id), Role.NONE)
+
+
+async def is_closed(tx: Transaction, room_id: int) -> bool:
+    """Whether it is a direct room of two of whom one has blocked the other."""
+    found = await tx.rows("SELECT closed FROM rooms WHERE id = ?", (room_id,))
+    return bool(found and found[0][0])
 
 
 async def members_of_rows(tx: Transaction, rows: Sequence[Row]) -> list[MemberRecord]:

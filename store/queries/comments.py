@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from store.log import Entry
-from store.queries.paging import below, cut
+from store.queries.paging import below, cut, together
 from store.queries.users import users_by_id
 from store.records import CommentRecord
 from store.transaction import Row, Transaction
@@ -45,13 +45,17 @@ async def comments_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, Comme
 
 
 async def comments_page(
-    tx: Transaction, post_id: int, before: int, limit: int
+    tx: Transaction, post_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[CommentRecord], int]:
-    """The comments on a post, the latest first, and the id to go on from (0: no more)."""
+    """The comments on a post that the viewer may see, the latest first, and the id to go on
+    from (0: no more)."""
+    joins, condition = together("c.author_id")
+    columns = ", ".join(f"c.{name}" for name in COMMENT.split(", "))
     found = await tx.rows(
-        f"SELECT {COMMENT} FROM comments WHERE post_id = ? AND deleted = 0 AND id < ? "
-        "ORDER BY id DESC LIMIT ?",
-        (post_id, below(before), limit + 1),
+        f"SELECT {columns} FROM comments c {joins} "
+        f"WHERE c.post_id = ? AND c.deleted = 0 AND c.id < ? AND {condition} "
+        "ORDER BY c.id DESC LIMIT ?",
+        (viewer_id, viewer_id, post_id, below(before), limit + 1),
     )
     page, more = cut(found, limit, 0)
     return await _comments_of_rows(tx, page), more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from store.log import Entry, Kind
-from store.queries.paging import users_page
+from store.queries.paging import UserList, users_page
 from store.records import FollowRecord, UserRecord
 from store.transaction import Transaction
 
@@ -26,29 +26,21 @@ async def followed_since(
 
 
 async def followers(
-    tx: Transaction, user_id: int, before: int, limit: int
+    tx: Transaction, user_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[UserRecord], int]:
-    """Who follows a user, the latest first (see `users_page`)."""
-    return await users_page(
-        tx,
-        "SELECT follower_id, changed FROM follows WHERE followee_id = ?",
-        user_id,
-        before,
-        limit,
-    )
+    """Who follows a user (see `users_page`)."""
+    return await users_page(tx, _FOLLOWERS, user_id, viewer_id, before, limit)
 
 
 async def followings(
-    tx: Transaction, user_id: int, before: int, limit: int
+    tx: Transaction, user_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[UserRecord], int]:
-    """Whom a user follows, the latest first (see `users_page`)."""
-    return await users_page(
-        tx,
-        "SELECT followee_id, changed FROM follows WHERE follower_id = ?",
-        user_id,
-        before,
-        limit,
-    )
+    """Whom a user follows (see `users_page`)."""
+    return await users_page(tx, _FOLLOWINGS, user_id, viewer_id, before, limit)
+
+
+_FOLLOWERS = UserList("follows", "followee_id", "follower_id")
+_FOLLOWINGS = UserList("follows", "follower_id", "followee_id")
 
 
 async def load_follows(_: Transaction, entries: Sequence[Entry]) -> None:

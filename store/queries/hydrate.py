@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from store.log import Entry, Kind
 from store.queries import chat
+from store.queries.blocks import load_blocks
 from store.queries.comments import load_comments
 from store.queries.follows import load_follows
 from store.queries.likes import load_likes
@@ -95,6 +96,8 @@ LOADERS: dict[Kind, Loader] = {
     Kind.COMMENT_DELETED: load_comments,
     Kind.FOLLOWED: load_follows,
     Kind.UNFOLLOWED: load_follows,
+    Kind.BLOCKED: load_blocks,
+    Kind.UNBLOCKED: load_blocks,
     Kind.NOTIFIED: load_notifications,
     Kind.UNNOTIFIED: load_removed,
     Kind.NOTIFICATIONS_SEEN: load_seen,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from store.log import Entry, Kind
-from store.queries.paging import users_page
+from store.queries.paging import UserList, users_page
 from store.records import LikeRecord, UserRecord
 from store.transaction import Transaction
 
@@ -26,12 +26,13 @@ async def liked_since(
 
 
 async def likers(
-    tx: Transaction, post_id: int, before: int, limit: int
+    tx: Transaction, post_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[UserRecord], int]:
-    """Who likes a post, the latest first (see `users_page`)."""
-    return await users_page(
-        tx, "SELECT user_id, changed FROM likes WHERE post_id = ?", post_id, before, limit
-    )
+    """Who likes a post (see `users_page`)."""
+    return await users_page(tx, _LIKERS, post_id, viewer_id, before, limit)
+
+
+_LIKERS = UserList("likes", "post_id", "user_id")
 
 
 async def load_likes(_: Transaction, entries: Sequence[Entry]) -> None:

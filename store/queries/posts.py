@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from store import rules
+from store.errors import NotFound
 from store.log import Entry
+from store.queries.blocks import between, between_two
 from store.queries.likes import liked_since
 from store.queries.media import media_by_id, split_ids
 from store.queries.users import users_by_id
@@ -37,12 +39,24 @@ async def heads(tx: Transaction, ids: Iterable[int]) -> dict[int, PostHead]:
     return {row[0]: PostHead(row[1], bool(row[2]), tuple(split_ids(row[3]))) for row in found}
 
 
-async def readable(tx: Transaction, post_id: int) -> PostHead:
-    """The head of a post that may be read; raises the rules' refusal of any other."""
+async def hidden_posts(
+    tx: Transaction, pairs: Iterable[tuple[int, int]], posts: Mapping[int, PostHead]
+) -> set[tuple[int, int]]:
+    """Those of the (viewer, post) of whose viewer and author one has blocked the other. `posts`
+    are the heads of all that there are."""
+    wanted = {pair: (pair[0], posts[pair[1]].author_id) for pair in pairs if pair[1] in posts}
+    stands = await between(tx, wanted.values())
+    return {pair for pair, people in wanted.items() if people in stands}
+
+
+async def readable(tx: Transaction, post_id: int, viewer_id: int) -> PostHead:
+    """The head of a post that the viewer may read; raises the rules' refusal of any other."""
     head = (await heads(tx, [post_id])).get(post_id)
-    if refusal := rules.read_post(head is None or head.deleted):
+    if head is None:
+        raise NotFound("no such post")
+    stands = await between_two(tx, viewer_id, head.author_id)
+    if refusal := rules.read_post(deleted=head.deleted, hidden=stands.apart):
         raise refusal
-    assert head is not None
     return head
 
 
@@ -98,7 +112,7 @@ async def posts_by_id(tx: Transaction, ids: Iterable[int], viewer_id: int) -> di
 
 async def post(tx: Transaction, post_id: int, viewer_id: int) -> PostRecord:
     """One post; raises the rules' refusal of one that may not be read."""
-    await readable(tx, post_id)
+    await readable(tx, post_id, viewer_id)
     return (await posts_by_id(tx, [post_id], viewer_id))[post_id]
 
 

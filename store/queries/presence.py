@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from store.queries.blocks import apart_from
 from store.transaction import Transaction
 
 
 async def last_seen_of_peers(
     tx: Transaction, viewer_id: int, user_ids: Sequence[int]
 ) -> dict[int, int]:
-    """When each of the users among `user_ids` who share a room with the viewer was last here
-    (Unix milliseconds; 0: not known)."""
+    """When each of the users among `user_ids` who share a room with the viewer, and are not
+    apart from him, was last here (Unix milliseconds; 0: not known)."""
     wanted = list(dict.fromkeys(user_ids))
     if not wanted:
         return {}
@@ -23,18 +24,19 @@ async def last_seen_of_peers(
         + tx.dialect.in_list(len(wanted)),
         (viewer_id, *wanted),
     )
-    return {row[0]: row[1] for row in found}
+    apart = await apart_from(tx, viewer_id, (row[0] for row in found))
+    return {row[0]: row[1] for row in found if row[0] not in apart}
 
 
 async def direct_peers(tx: Transaction, user_ids: Sequence[int]) -> dict[int, list[int]]:
-    """By user, those with whom he has a direct room: they see him come and go. Users without
-    any are left out."""
+    """By user, those with whom he has an open direct room: they see him come and go. Users
+    without any are left out."""
     peers: dict[int, list[int]] = {}
     if not user_ids:
         return peers
     for user_id, peer_id in await tx.rows(
         "SELECT me.user_id, other.user_id FROM members me "
-        "JOIN rooms r ON r.id = me.room_id AND r.kind = 1 "
+        "JOIN rooms r ON r.id = me.room_id AND r.kind = 1 AND r.closed = 0 "
         "JOIN members other ON other.room_id = me.room_id AND other.user_id <> me.user_id "
         "WHERE me.role > 0 AND me.user_id IN " + tx.dialect.in_list(len(user_ids)),
         list(user_ids),

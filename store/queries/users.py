@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from store import rules
+from store.errors import DomainError, NotFound
 from store.log import Entry
+from store.queries.blocks import NOTHING, between, between_two
 from store.queries.media import media_by_id
 from store.records import ProfileRecord, UserRecord
 from store.transaction import Transaction
@@ -27,6 +30,37 @@ async def users_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, UserReco
     }
 
 
+async def seen_users(tx: Transaction, viewer_id: int, ids: Iterable[int]) -> dict[int, UserRecord]:
+    """Those among `ids` whom the viewer may know of."""
+    found = await users_by_id(tx, ids)
+    stands = await between(tx, ((viewer_id, user_id) for user_id in found))
+    return {
+        user_id: user
+        for user_id, user in found.items()
+        if not rules.see_user(blocked=stands.get((viewer_id, user_id), NOTHING).blocked)
+    }
+
+
+async def refusal_to_meet(
+    tx: Transaction, user_id: int, others: Iterable[int]
+) -> DomainError | None:
+    """Why a user may not deal with all of the others: follow them, write to them, see what they
+    have posted."""
+    wanted = list(dict.fromkeys(others))
+    if len(await users_by_id(tx, wanted)) != len(wanted):
+        return NotFound("no such user")
+    stands = await between(tx, ((user_id, other) for other in wanted))
+    refusals = [rules.meet_user(blocks=one.blocks, blocked=one.blocked) for one in stands.values()]
+    # What he may not know of goes first: it must look like what there is not.
+    return min(filter(None, refusals), key=lambda one: not isinstance(one, NotFound), default=None)
+
+
+async def meet(tx: Transaction, user_id: int, other_id: int) -> None:
+    """Raises the rules' refusal to deal with another user."""
+    if refusal := await refusal_to_meet(tx, user_id, [other_id]):
+        raise refusal
+
+
 async def user_id_by_username(tx: Transaction, username: str) -> int | None:
     found = await tx.rows("SELECT id FROM users WHERE username_key = ?", (username.casefold(),))
     return found[0][0] if found else None
@@ -45,9 +79,10 @@ async def password_of(tx: Transaction, user_id: int) -> str:
 
 
 async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecord | None:
-    """A user's page as `viewer_id` sees it."""
+    """A user's page as `viewer_id` sees it; None when he does not."""
     users = await users_by_id(tx, [user_id])
-    if user_id not in users:
+    stands = await between_two(tx, viewer_id, user_id)
+    if user_id not in users or rules.see_user(blocked=stands.blocked):
         return None
     found = await tx.rows(
         "SELECT u.about, u.changed, COALESCE(c.posts, 0), COALESCE(c.followers, 0), "
@@ -71,6 +106,7 @@ async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecor
         followings=followings,
         followed_by_viewer=viewer_id in following,
         follows_viewer=user_id in following,
+        blocked_by_viewer=stands.blocks,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import store.changes
 from store.changes.accounts import SignUp, UpdateProfile
 from store.changes.base import Change
+from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
@@ -156,6 +157,7 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
     EditComment: lambda scene: EditComment(user_id=ANN, comment_id=scene.comment, text=TEXT),
     DeleteComment: lambda scene: DeleteComment(user_id=ANN, comment_id=scene.comment),
     SetFollow: lambda scene: SetFollow(follower_id=ANN, followee_id=BEN, following=True),
+    SetBlock: lambda scene: SetBlock(blocker_id=ANN, blocked_id=BEN, blocked=True),
     MarkSeen: lambda scene: MarkSeen(user_id=ANN, up_to=scene.notification),
     ReserveMedia: lambda scene: ReserveMedia(
         owner_id=ANN, media_id="f" * 32, purpose=Purpose.AVATAR, size=5, sha256=b"s" * 32, name=TEXT

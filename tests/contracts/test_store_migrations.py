@@ -37,9 +37,18 @@ async def test_notifications_of_old_stay_each_by_itself(
     async with new_database() as connect, connected(connect) as store:
         await migrate_before(store, "notification_groups", monkeypatch)
         world: Social = await populated(store)
-        post = (await world.post(ANN)).id
-        liked = [(await world.like(user, post)).changed for user in (BEN, CAT)]
-        comment = (await world.comment(BEN, post, "ah")).id
+        # Written by hand: the changes of today know tables that were not there then.
+        post, *liked, comment = range(1001, 1005)
+        for statement in (
+            f"INSERT INTO posts (id, author_id, text, media, created_ms, edited_ms, deleted, "
+            f"changed) VALUES ({post}, {ANN}, 'sea', '', 5, 0, 0, {post})",
+            f"INSERT INTO likes (post_id, user_id, changed) VALUES ({post}, {BEN}, {liked[0]})",
+            f"INSERT INTO likes (post_id, user_id, changed) VALUES ({post}, {CAT}, {liked[1]})",
+            f"INSERT INTO comments (id, post_id, author_id, text, reply_to, created_ms, edited_ms, "
+            f"deleted, changed) VALUES ({comment}, {post}, {BEN}, 'ah', 0, 6, 0, 0, {comment})",
+            f"UPDATE log_head SET position = {comment}",
+        ):
+            await store.write(run, statement)
         # As the notifications of these were then: told one by one.
         for number, (actor, kind, about) in enumerate(
             ((BEN, LIKE, 0), (CAT, LIKE, 0), (BEN, COMMENT, comment)), liked[0]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from store.changes.accounts import UpdateProfile
 from store.changes.base import Change, Op
+from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
@@ -91,6 +92,8 @@ class Pool:
             lambda op: CreateGroup(op=op, user_id=user, title="new", user_ids=(other,)),
             lambda op: SetLike(op=op, user_id=user, post_id=post, liked=flag),
             lambda op: SetFollow(op=op, follower_id=user, followee_id=other, following=flag),
+            # Rarely, or nobody would be left to anybody.
+            lambda op: SetBlock(op=op, blocker_id=user, blocked_id=other, blocked=number == 50),
             lambda op: AddComment(
                 op=op, user_id=user, post_id=post, text=text, reply_to=row if flag else 0
             ),

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from store.changes.base import Change
+from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
@@ -25,6 +26,7 @@ from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
 from store.queries.notifications import notifications_page
 from store.records import (
+    BlockRecord,
     CommentRecord,
     FollowRecord,
     LikeRecord,
@@ -83,6 +85,9 @@ class Social:
 
     async def follow(self, user: int, whom: int, following: bool = True) -> FollowRecord:
         return await self.do(SetFollow(follower_id=user, followee_id=whom, following=following))
+
+    async def block(self, user: int, whom: int, blocked: bool = True) -> BlockRecord:
+        return await self.do(SetBlock(blocker_id=user, blocked_id=whom, blocked=blocked))
 
     async def group(self, owner: int, *members: int) -> int:
         return await self.do(CreateGroup(user_id=owner, title="boats", user_ids=members))

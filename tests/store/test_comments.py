@@ -111,12 +111,12 @@ async def test_the_list_begins_with_the_latest_and_new_comments_move_no_page(wor
     post = await world.post(ANN)
     one, two, three = [await world.comment(BEN, post.id, text) for text in "abc"]
     await world.comment(BEN, (await world.post(ANN)).id, "elsewhere")
-    page, more = await world.store.read(comments_page, post.id, 0, 2)
+    page, more = await world.store.read(comments_page, post.id, ANN, 0, 2)
     assert page == [three, two]
     await world.comment(CAT, post.id, "d")
-    assert await world.store.read(comments_page, post.id, more, 2) == ([one], 0)
+    assert await world.store.read(comments_page, post.id, ANN, more, 2) == ([one], 0)
     await world.do(DeleteComment(user_id=BEN, comment_id=two.id))
-    page, more = await world.store.read(comments_page, post.id, 0, 30)
+    page, more = await world.store.read(comments_page, post.id, ANN, 0, 30)
     assert ([c.text for c in page], more) == (["d", "c", "a"], 0)
 
 
@@ -125,5 +125,5 @@ async def test_many_comments_take_as_many_statements_as_one(world: Social) -> No
     for user in (ANN, BEN, CAT):
         await world.comment(user, post.id)
     assert await world.store.read(
-        statements, comments_page, post.id, 0, 3
-    ) == await world.store.read(statements, comments_page, post.id, 0, 1)
+        statements, comments_page, post.id, ANN, 0, 3
+    ) == await world.store.read(statements, comments_page, post.id, ANN, 0, 1)

@@ -63,13 +63,13 @@ async def test_both_lists_begin_with_the_latest_and_new_follows_move_no_page(wor
     for user in (BEN, CAT):
         await world.follow(user, ANN)
         await world.follow(ANN, user)
-    page, more = await world.store.read(followers, ANN, 0, 1)
+    page, more = await world.store.read(followers, ANN, ANN, 0, 1)
     assert [user.id for user in page] == [CAT]
     await world.follow(DAN, ANN)
-    rest, end = await world.store.read(followers, ANN, more, 1)
+    rest, end = await world.store.read(followers, ANN, ANN, more, 1)
     assert ([user.id for user in rest], end) == ([BEN], 0)
-    page, more = await world.store.read(followings, ANN, 0, 1)
+    page, more = await world.store.read(followings, ANN, ANN, 0, 1)
     assert [user.id for user in page] == [CAT]
     await world.follow(ANN, DAN)
-    rest, end = await world.store.read(followings, ANN, more, 1)
+    rest, end = await world.store.read(followings, ANN, ANN, more, 1)
     assert ([user.id for user in rest], end) == ([BEN], 0)

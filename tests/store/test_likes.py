@@ -93,10 +93,10 @@ async def test_the_list_begins_with_the_latest_and_new_likes_move_no_page(world:
     post = await world.post(ANN)
     for user in (ANN, BEN, CAT):
         await world.like(user, post.id)
-    page, more = await world.store.read(likers, post.id, 0, 2)
+    page, more = await world.store.read(likers, post.id, ANN, 0, 2)
     assert [user.id for user in page] == [CAT, BEN]
     await world.like(DAN, post.id)
-    rest, end = await world.store.read(likers, post.id, more, 2)
+    rest, end = await world.store.read(likers, post.id, ANN, more, 2)
     assert ([user.id for user in rest], end) == ([ANN], 0)
 
 

@@ -81,9 +81,18 @@ def answers(*names: str) -> Callable[[Answer], Answer]:
 # Rooms.
 
 
-@answers("read_room", "send")
-def members_read_and_write(role: Role) -> type[DomainError] | None:
+@answers("read_room")
+def members_read(role: Role) -> type[DomainError] | None:
     return NotFound if role is NONE else None
+
+
+@answers("send")
+def members_write_where_neither_has_blocked_the_other(
+    role: Role, closed: bool
+) -> type[DomainError] | None:
+    if role is NONE:
+        return NotFound
+    return Forbidden if closed else None
 
 
 @answers("add_members")
@@ -127,11 +136,11 @@ def a_message_is_read_by_whom_it_is_visible_to(
 
 @answers("edit_message")
 def a_message_is_edited_by_its_sender_for_two_days(
-    role: Role, visible: bool, mine: bool, deleted: bool, age_ms: int
+    role: Role, visible: bool, mine: bool, deleted: bool, age_ms: int, closed: bool
 ) -> type[DomainError] | None:
     if role is NONE or not visible:
         return NotFound
-    if not mine:
+    if not mine or closed:
         return Forbidden
     return Conflict if deleted or age_ms in (WINDOW + 1, 10 * WINDOW) else None
 
@@ -156,13 +165,15 @@ def a_message_is_deleted_by_its_sender_and_in_a_group_by_those_above_him(
 
 
 @answers("read_post")
-def a_post_is_there_until_it_is_deleted(deleted: bool) -> type[DomainError] | None:
-    return NotFound if deleted else None
+def a_post_is_there_until_it_is_deleted_or_hidden(
+    deleted: bool, hidden: bool
+) -> type[DomainError] | None:
+    return NotFound if deleted or hidden else None
 
 
 @answers("change_post")
-def a_post_is_its_authors(mine: bool, deleted: bool) -> type[DomainError] | None:
-    if deleted:
+def a_post_is_its_authors(mine: bool, deleted: bool, hidden: bool) -> type[DomainError] | None:
+    if deleted or hidden:
         return NotFound
     return None if mine else Forbidden
 
@@ -179,31 +190,57 @@ def a_comment_says_something(text: str) -> type[DomainError] | None:
 
 @answers("reply_to_comment")
 def a_reply_answers_a_living_comment_on_the_same_post(
-    same_post: bool, deleted: bool
+    same_post: bool, deleted: bool, hidden: bool
 ) -> type[DomainError] | None:
-    return None if same_post and not deleted else NotFound
+    return None if same_post and not deleted and not hidden else NotFound
 
 
 @answers("edit_comment")
 def a_comment_is_edited_by_its_writer(
-    mine: bool, deleted: bool, post_deleted: bool
+    mine: bool, deleted: bool, post_deleted: bool, hidden: bool
 ) -> type[DomainError] | None:
-    if deleted or post_deleted:
+    if deleted or post_deleted or hidden:
         return NotFound
     return None if mine else Forbidden
 
 
 @answers("delete_comment")
 def a_comment_is_deleted_by_its_writer_and_by_the_author_of_the_post(
-    mine: bool, my_post: bool, deleted: bool, post_deleted: bool
+    mine: bool, my_post: bool, deleted: bool, post_deleted: bool, hidden: bool
 ) -> type[DomainError] | None:
     if deleted or post_deleted:
         return NotFound
-    return None if mine or my_post else Forbidden
+    if mine or my_post:
+        return None
+    return NotFound if hidden else Forbidden
+
+
+# People.
+
+
+@answers("see_user")
+def who_is_blocked_does_not_find_who_has_blocked_him(blocked: bool) -> type[DomainError] | None:
+    return NotFound if blocked else None
+
+
+@answers("meet_user")
+def two_meet_while_neither_has_blocked_the_other(
+    blocks: bool, blocked: bool
+) -> type[DomainError] | None:
+    if blocked:
+        return NotFound
+    return Forbidden if blocks else None
 
 
 @answers("follow")
-def nobody_follows_himself(self_: bool) -> type[DomainError] | None:
+def one_follows_others_whom_one_may_meet(
+    self_: bool, blocks: bool, blocked: bool
+) -> type[DomainError] | None:
+    return Invalid if self_ else two_meet_while_neither_has_blocked_the_other(blocks, blocked)
+
+
+@answers("block")
+def nobody_blocks_himself(self_: bool) -> type[DomainError] | None:
     return Invalid if self_ else None
 
 
@@ -298,6 +335,14 @@ def test_nothing_is_done_to_what_is_deleted(name: str, parameter: str) -> None:
             assert ask(RULES[name], case) is not None, case
 
 
+@pytest.mark.parametrize("name", of("hidden"))
+def test_what_is_hidden_looks_as_if_it_were_not_there(name: str) -> None:
+    for hidden, case in raised(name, "hidden"):
+        refusal, without = ask(RULES[name], case), ask(RULES[name], hidden)
+        if without is not None or refusal is not None:
+            assert isinstance(refusal, NotFound | None)
+
+
 @pytest.mark.parametrize("name", of("role"))
 def test_a_stranger_and_one_who_has_left_never_learn_whether_it_exists(name: str) -> None:
     """Every refusal of theirs is the same, word for word."""
@@ -322,7 +367,9 @@ def test_what_is_not_visible_is_as_if_it_were_not_there(name: str) -> None:
 
 @given(st.integers(0, 1 << 62), st.booleans())
 def test_the_time_to_edit_ends_once(age_ms: int, deleted: bool) -> None:
-    refusal = rules.edit_message(MEMBER, True, mine=True, deleted=deleted, age_ms=age_ms)
+    refusal = rules.edit_message(
+        MEMBER, True, mine=True, deleted=deleted, age_ms=age_ms, closed=False
+    )
     assert (refusal is None) == (age_ms <= WINDOW and not deleted)
     assert WINDOW == 48 * 3600 * 1000
 

@@ -11,7 +11,7 @@ from store.log import Kind
 from store.projections import notification_tables
 from store.projections.causes import Cause, Telling
 from store.projections.notifications import NotificationsProjection
-from store.queries import comments, follows, likes, notifications, pages, posts
+from store.queries import block_list, blocks, comments, follows, likes, notifications, pages, posts
 from store.records import NotificationKind
 from store.transaction import Row, Transaction, Value
 from tests.store.social import ANN, BEN, CAT, CountingTransaction, Social, open_social
@@ -55,12 +55,15 @@ async def full() -> Social:
     ("query", "args"),
     [
         (likes.liked_since, (PAIRS,)),
-        (likes.likers, (1, 0, 30)),
+        (likes.likers, (1, BEN, 0, 30)),
         (follows.followed_since, (PAIRS,)),
-        (follows.followers, (ANN, 0, 30)),
-        (follows.followings, (BEN, 0, 30)),
+        (follows.followers, (ANN, BEN, 0, 30)),
+        (follows.followings, (BEN, CAT, 0, 30)),
         (posts.posts_for, (PAIRS,)),
-        (comments.comments_page, (1, 0, 30)),
+        (comments.comments_page, (1, BEN, 0, 30)),
+        (blocks.between, (PAIRS,)),
+        (blocks.apart_until, (PAIRS,)),
+        (block_list.blocked_users, (ANN, 0, 30)),
         (pages.home, (BEN, 0, 30)),
         (pages.profile_posts, (ANN, BEN, 0, 30)),
         (notifications.notifications_page, (ANN, 0, 30)),
@@ -82,11 +85,13 @@ async def test_what_a_step_of_notifications_needs_is_found_by_indexes() -> None:
     entries = [e for e in await world.entries() if e.kind in NotificationsProjection.kinds]
     cause = Cause(ANN, NotificationKind.LIKE, BEN, 1)
     gone = msgspec.structs.replace(entries[0], kind=Kind.POST_DELETED)
-    told = [(entry, [Telling(cause)]) for entry in (*entries, gone)]
+    blocked = msgspec.structs.replace(entries[0], kind=Kind.BLOCKED)
+    told = [(entry, [Telling(cause)]) for entry in (*entries, gone, blocked)]
     steps = await world.store.read(plan, notification_tables.load, told)
     found = [step for step in steps if "notification_" in step]
-    assert len(found) == 6
+    assert len(found) == 7
     for table, columns in (
+        ("notification_causes", "notification_causes_pair (user_id=? AND actor_id=?)"),
         ("notification_causes", "post_id=? AND actor_id=?"),
         ("notification_causes", "post_id=? AND actor_id=? AND user_id=?"),
         ("notification_groups", "INTEGER PRIMARY KEY (rowid=?)"),

@@ -51,6 +51,11 @@ async def _followed(scene: Scene) -> Fields:
     return {"user_id": scene.eve.user_id}
 
 
+async def _blocked(scene: Scene) -> Fields:
+    await scene.ann.call("Blocks.BlockUser", user_id=scene.eve.user_id)
+    return {"user_id": scene.eve.user_id}
+
+
 def nothing(scene: Scene) -> Fields:
     return {}
 
@@ -130,6 +135,9 @@ ROWS: dict[str, Row] = {
     "Follows.UnfollowUser": Row(_followed),
     "Follows.ListFollowers": Row(lambda s: {"user_id": s.eve.user_id}),
     "Follows.ListFollowings": Row(lambda s: {"user_id": s.eve.user_id}),
+    "Blocks.BlockUser": Row(lambda s: {"user_id": s.bob.user_id}),
+    "Blocks.UnblockUser": Row(_blocked),
+    "Blocks.ListBlocked": Row(nothing),
     "Pages.Home": Row(nothing),
     "Pages.ProfilePosts": Row(lambda s: {"user_id": s.eve.user_id}),
     "Notifications.ListNotifications": Row(nothing),
@@ -280,6 +288,9 @@ STRANGERS: dict[tuple[str, str], list[Case]] = {
     ("Follows.UnfollowUser", "user_id"): [Case(Outcome.PUBLIC)],
     ("Follows.ListFollowers", "user_id"): [Case(Outcome.PUBLIC)],
     ("Follows.ListFollowings", "user_id"): [Case(Outcome.PUBLIC)],
+    # Whoever blocks, and whomever: it is his own list.
+    ("Blocks.BlockUser", "user_id"): [Case(Outcome.PUBLIC)],
+    ("Blocks.UnblockUser", "user_id"): [Case(Outcome.PUBLIC)],
     ("Pages.ProfilePosts", "user_id"): [Case(Outcome.PUBLIC)],
     ("Media.GetMedia", "media_id"): [
         Case(NOT_FOUND, lambda s: {"media_id": s.stored[Purpose.CHAT]})

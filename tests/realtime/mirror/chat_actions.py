@@ -43,8 +43,7 @@ def message_of(world: World, device: Device, *, mine: bool) -> Any:
 
 @action("Chat.OpenDirect")
 async def open_direct(world: World, device: Device) -> bool:
-    await device.client.call("Chat.OpenDirect", user_id=other_person(world, device))
-    return True
+    return await allowed(device.client.call("Chat.OpenDirect", user_id=other_person(world, device)))
 
 
 @action("Chat.CreateGroup")
@@ -55,10 +54,11 @@ async def create_group(world: World, device: Device) -> bool:
     avatar = ""
     if world.rng.random() < 0.3:
         avatar = await world.photograph(device, Purpose.AVATAR)
-    await device.client.call(
-        "Chat.CreateGroup", title=some_text(world), user_ids=others, avatar_media_id=avatar
+    return await allowed(
+        device.client.call(
+            "Chat.CreateGroup", title=some_text(world), user_ids=others, avatar_media_id=avatar
+        )
     )
-    return True
 
 
 @action("Chat.UpdateRoom")

@@ -34,6 +34,7 @@ class Mirror:
         mine.liked = {post_id: one.liked_by_me for post_id, one in got.posts.items()}
         mine.comments = {one.id: one for one in got.comments if one.author.id == me}
         mine.following = set(got.following)
+        mine.blocked = set(got.blocked)
         mine.notifications = {one.id: one for one in got.notifications}
         mine.media = dict(got.media)
         self.rooms.load(room for room in got.rooms if room.room.id in got.history)
@@ -75,8 +76,8 @@ class Mirror:
         assert self.rooms.take(update, me) or self.own.take(update), f"what to do with {update}?"
 
     def state(self, living_posts: set[int]) -> State:
-        """Of deleted posts nobody but their author is told: what is known of others is asked
-        for among `living_posts` alone."""
+        """Of deleted posts nobody but their author is told, and of those that a block hides
+        nobody: what is known of others is asked for among `living_posts` alone."""
         mine, me = self.own, self.own.me
         moved = self.tracker.take_changed()
         self._sequences.update((key, mark.sequence) for key, mark in moved.items())
@@ -115,6 +116,7 @@ class Mirror:
                 if one.post_id in living_posts
             },
             "following": dict.fromkeys(mine.following, True),
+            "blocked": dict.fromkeys(mine.blocked, True),
             "notifications": told,
             "unseen": {0: sum(not one.seen for one in told.values())},
             "media": dict(mine.media),

@@ -36,6 +36,7 @@ class Fetched:
     posts: dict[int, Post] = field(default_factory=dict)  # everybody's that are not deleted
     comments: list[Comment] = field(default_factory=list)  # everybody's on those posts
     following: set[int] = field(default_factory=set)
+    blocked: set[int] = field(default_factory=set)
     notifications: list[Notification] = field(default_factory=list)
     unseen: int = 0
     media: dict[str, MediaObject] = field(default_factory=dict)  # his own that are stored
@@ -69,6 +70,7 @@ class Fetched:
                 if one.author.id == me.id
             },
             "following": dict.fromkeys(self.following, True),
+            "blocked": dict.fromkeys(self.blocked, True),
             "notifications": {
                 one.id: own.plain_notification(one, me, one.seen) for one in self.notifications
             },
@@ -124,6 +126,7 @@ async def fetch(client: TestClient, posts: Iterable[int], media: Iterable[str]) 
     me = got.profile.user.id
     users = (await client.call("Follows.ListFollowings", user_id=me, limit=100)).users
     got.following = {one.id for one in users}
+    got.blocked = {one.id for one in (await client.call("Blocks.ListBlocked", limit=100)).users}
     told = await client.call("Notifications.ListNotifications", limit=100)
     assert not told.next
     got.notifications, got.unseen = list(told.notifications), told.unseen

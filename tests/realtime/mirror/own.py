@@ -1,5 +1,5 @@
 """What a device knows of its user's own stream: profile, sessions, posts, likes, comments,
-follows, notifications, media."""
+follows, blocks, notifications, media."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Own:
         self.liked: dict[int, bool] = {}  # by post
         self.comments: dict[int, Comment] = {}
         self.following: set[int] = set()
+        self.blocked: set[int] = set()
         self.notifications: dict[int, Notification] = {}
         self.seen_up_to = 0
         self.media: dict[str, MediaObject] = {}
@@ -68,6 +69,12 @@ class Own:
             self.following.add(follow.user_id)
         else:
             self.following.discard(follow.user_id)
+
+    def _take_block(self, block: frames_pb2.Block) -> None:
+        if block.blocked:
+            self.blocked.add(block.user_id)
+        else:
+            self.blocked.discard(block.user_id)
 
     def _take_notification(self, notification: Notification) -> None:
         known = self.notifications.get(notification.id)

@@ -92,13 +92,32 @@ async def delete_comment(world: World, device: Device) -> bool:
 
 @action("Follows.FollowUser")
 async def follow_user(world: World, device: Device) -> bool:
-    await device.client.call("Follows.FollowUser", user_id=other_person(world, device))
-    return True
+    return await allowed(
+        device.client.call("Follows.FollowUser", user_id=other_person(world, device))
+    )
 
 
 @action("Follows.UnfollowUser")
 async def unfollow_user(world: World, device: Device) -> bool:
-    await device.client.call("Follows.UnfollowUser", user_id=other_person(world, device))
+    return await allowed(
+        device.client.call("Follows.UnfollowUser", user_id=other_person(world, device))
+    )
+
+
+@action("Blocks.BlockUser")
+async def block_user(world: World, device: Device) -> bool:
+    await device.client.call("Blocks.BlockUser", user_id=other_person(world, device))
+    return True
+
+
+@action("Blocks.UnblockUser")
+async def unblock_user(world: World, device: Device) -> bool:
+    """Mostly somebody whom he has blocked, or few would be left to each other."""
+    blocked = sorted(device.mirror.own.blocked)
+    user_id = pick(world, blocked) if world.rng.random() < 0.9 else other_person(world, device)
+    if user_id is None:
+        return False
+    await device.client.call("Blocks.UnblockUser", user_id=user_id)
     return True
 
 

@@ -75,6 +75,10 @@ ROWS: dict[str, tuple[Any, dict[str, object]]] = {
         rows.FollowRecord(follower_id=5, followee_id=6, following=True, changed=77),
         {"user_id": 6, "following": True, "changed": 77},
     ),
+    "block": (
+        rows.BlockRecord(blocker_id=5, blocked_id=6, blocked=True, changed=77),
+        {"user_id": 6, "blocked": True, "changed": 77},
+    ),
     "notification": (
         rows.NotificationRecord(
             id=9, user_id=5, kind=rows.NotificationKind.REPLY, actors=(USER, USER), actor_count=4,

@@ -60,6 +60,7 @@ class Person:
         self.likes = stubs.LikesClient(self)
         self.comments = stubs.CommentsClient(self)
         self.follows = stubs.FollowsClient(self)
+        self.blocks = stubs.BlocksClient(self)
         self.pages = stubs.PagesClient(self)
         self.notifications = stubs.NotificationsClient(self)
 

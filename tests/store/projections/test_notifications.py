@@ -229,3 +229,49 @@ async def test_each_receivers_stream_stays_dense(world: Social) -> None:
     assert len(await world.told(DAN)) == 2
     for numbers in by_stream.values():
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("by", [ANN, BEN])
+async def test_a_block_takes_back_what_the_two_told_each_other(world: Social, by: int) -> None:
+    anns, cats = await world.post(ANN), await world.post(CAT)
+    first = await world.comment(ANN, cats.id)
+    await world.comment(BEN, cats.id, reply_to=first.id)
+    await world.like(BEN, anns.id)
+    await world.like(CAT, anns.id)
+    await world.follow(ANN, BEN)
+    await world.project()
+    assert await kinds(world, ANN) == [LIKE, REPLY]
+    assert await kinds(world, BEN) == [FOLLOW]
+    await world.block(by, ANN + BEN - by)
+    before = await world.head()
+    await world.project()
+    (left,) = await world.told(ANN)
+    assert (left.kind, [one.id for one in left.actors]) == (LIKE, [CAT])
+    assert await world.told(BEN) == []
+    assert await kinds(world, CAT) == [COMMENT]
+    taken = await news(world, before)
+    assert sorted(one.kind for one in taken) == [Kind.NOTIFIED, *[Kind.UNNOTIFIED] * 2]
+    # Its end brings nothing back.
+    await world.block(by, ANN + BEN - by, False)
+    await world.project()
+    assert await world.told(ANN) == [left]
+    await world.like(BEN, anns.id, False)
+    await world.like(BEN, anns.id)
+    await world.project()
+    (now,) = await world.told(ANN)
+    assert [one.id for one in now.actors] == [BEN, CAT]
+
+
+async def test_what_was_done_before_a_block_ended_is_never_told(world: Social) -> None:
+    """However late it is read."""
+    anns, cats = await world.post(ANN), await world.post(CAT)
+    first = await world.comment(ANN, cats.id)
+    await world.like(BEN, anns.id)
+    reply = await world.comment(BEN, cats.id, reply_to=first.id)
+    await world.block(BEN, ANN)
+    await world.do(EditComment(user_id=BEN, comment_id=reply.id, text="while it holds"))
+    await world.block(BEN, ANN, False)
+    await world.project(1)
+    assert await world.told(ANN) == []
+    (told,) = await world.told(CAT)
+    assert {one.id for one in told.actors} == {ANN, BEN}

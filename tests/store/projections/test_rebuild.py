@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.changes.base import Change
+from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
@@ -33,6 +34,7 @@ KINDS = (
     *("comment", "reply", "follow", "unfollow") * 3,
     *("edit comment", "delete comment", "post", "seen", "consume") * 2,
     *("edit", "delete"),
+    *("block", "unblock", "unblock"),
 )
 STEPS = (*("home", "counters", "notifications") * 2, "notifications")
 
@@ -116,6 +118,8 @@ class Story:
                 return DeleteComment(user_id=user, comment_id=comment)
             case "follow" | "unfollow":
                 return SetFollow(follower_id=user, followee_id=other, following=kind == "follow")
+            case "block" | "unblock":
+                return SetBlock(blocker_id=user, blocked_id=other, blocked=kind == "block")
             case "seen":
                 held = list(self.devices.lists[user].values())
                 up_to = held[number % len(held)].latest if held else 1
@@ -185,6 +189,10 @@ class Deed(NamedTuple):
 
 async def expected_causes(world: Social) -> dict[Cause, Deed]:
     """Who is notified of what, and where it happened."""
+    apart: dict[tuple[int, ...], int] = {}
+    for one, other, active, position in await world.rows("SELECT * FROM blocks"):
+        for pair in ((one, other), (other, one)):
+            apart[pair] = max(apart.get(pair, 0), 1 << 62 if active else position)
     result: dict[Cause, Deed] = {}
     for author, actor, post, position in await world.rows(
         "SELECT p.author_id, l.user_id, p.id, l.changed FROM likes l "
@@ -206,7 +214,12 @@ async def expected_causes(world: Social) -> dict[Cause, Deed]:
         if answered is not None:
             cause = Cause(answered, NotificationKind.REPLY, actor, post, comment)
             result[cause] = Deed(comment, about)
-    return {cause: deed for cause, deed in result.items() if cause.user_id != cause.actor_id}
+    return {
+        cause: deed
+        for cause, deed in result.items()
+        if cause.user_id != cause.actor_id
+        and deed.position > apart.get((cause.user_id, cause.actor_id), 0)
+    }
 
 
 async def expected_groups(world: Social) -> list[tuple[Any, ...]]:
