@@ -20,6 +20,7 @@ from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
 from realtime.hosting import media_host
 from realtime.housekeeping import Collector
+from realtime.redis import Connect, others_of, redis_of
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
 from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
@@ -38,6 +39,8 @@ class Parts(Fittings):
     store: Store
     check: bool = False
     """Whether to refuse a database that is not up to date instead of migrating it."""
+    connect: Connect | None = None
+    """Where there are other nodes on the store, the way to them."""
 
 
 class Built(NamedTuple):
@@ -52,7 +55,9 @@ async def build(parts: Parts) -> Built:
     keys = await load_or_make_keys(store)
     head = await store.read(read_head)
     urls = Signer([keys.media], parts.media_base)
-    core = Core(store, parts.clock, Views(urls), head, parts.limits, CollectorRegistry())
+    metrics = CollectorRegistry()
+    others = await others_of(parts.connect, store, head, metrics)
+    core = Core(store, parts.clock, Views(urls), head, parts.limits, metrics, others)
     core.add_consumers(projections())
     fit_out(core, parts, keys, urls)
     return Built(core, urls)
@@ -71,17 +76,19 @@ async def run(
     `StartError`."""
     if settings.workers > 1:
         raise StartError("several workers are started by the command, or by realtime.serving")
+    connect = redis_of(settings)
     limit = raise_file_limit()
     with data_folder(settings.data):
         async with open_store(settings) as store, _listeners(settings) as sockets:
             own = (services, sender)
-            await _serve(settings, store, *own, limit, sockets, stop, task_status)
+            await _serve(settings, store, connect, *own, limit, sockets, stop, task_status)
     log.info("stopped")
 
 
 async def _serve(
     settings: Settings,
     store: Store,
+    connect: Connect | None,
     services: Sequence[object],
     sender: CodeSender | None,
     limit: FileLimit,
@@ -91,7 +98,8 @@ async def _serve(
 ) -> None:
     where = Listening(*(_where(listeners) for listeners in sockets))
     fittings = fittings_of(settings, services, sender, where.media)
-    parts = Parts(store=store, check=settings.migrate == "check", **vars(fittings))
+    check = settings.migrate == "check"
+    parts = Parts(store=store, check=check, connect=connect, **vars(fittings))
     with store_starts(settings):
         core, signer = await build(parts)
     await make_tables(settings, store, check=parts.check)

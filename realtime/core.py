@@ -18,12 +18,15 @@ from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.node import Node
 from realtime.gateway.server import Gateway
+from realtime.link.messages import Relay
+from realtime.link.others import NoOthers, Others
+from realtime.link.remote import SharedSignals
 from realtime.push.delivery import Delivery
 from realtime.push.hints import HintTeller
 from realtime.push.render import Renderer
 from realtime.rooms.hub import Hub
 from realtime.rooms.presence import Comings, PresenceKeeper
-from realtime.rooms.signals import LiveSignals
+from realtime.rooms.signals import Key, LiveSignals
 from rpc.context import Clock, Committer, Presences, Signals
 from rpc.dispatch import CallLimits, Dispatcher
 from rpc.lastuse import LastUses
@@ -34,7 +37,7 @@ from rpc.views import Views
 from store.errors import StoreError
 from store.interface import Queries, Store
 from store.log import Batch, Head
-from store.projections.base import Projection, VisibleProjection
+from store.projections.base import CountsHint, HomeHint, Projection, VisibleProjection
 from store.records import SessionRecord
 
 
@@ -126,6 +129,18 @@ class Front:
             fast=fast,
         )
 
+    def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None:
+        """Another process, or another node, has news for whom it concerns here."""
+        self.hints.offer(hints)
+
+    def relayed(self, relay: Relay) -> None:
+        """The same, with a signal."""
+        key: Key = tuple(relay.key)
+        if relay.room_id:
+            self.local.pass_to_room(relay.room_id, key, relay.data, relay.except_user)
+        else:
+            self.local.pass_to_users(relay.user_ids, key, relay.data)
+
     @asynccontextmanager
     async def running(self, grace: float = 10.0) -> AsyncIterator[None]:
         """Runs the background tasks. On the way out the sessions are sent away within `grace`
@@ -147,10 +162,11 @@ class Front:
 
 
 class Core(Front):
-    """A whole node in one process."""
+    """A whole node in one process. `others` tells the other nodes on the database
+    (`realtime.link.others.Home` is what they tell this one)."""
 
     store: Store
-    signals: LiveSignals
+    signals: SharedSignals
     presence: PresenceKeeper
 
     def __init__(
@@ -161,14 +177,17 @@ class Core(Front):
         head: Head,
         limits: CoreLimits,
         metrics: CollectorRegistry,
+        others: Others | None = None,
     ) -> None:
         super().__init__(store, clock, views, head, limits, metrics)
         self.ledger = Ledger(
-            store, clock, metrics, self._committed, self.hints.offer, self.delivery.expect
+            store, clock, metrics, self._committed, self._hint, self.delivery.expect
         )
         self.committer = self.batcher = self.ledger.batcher
-        self.signals = self.local
-        self.presence = PresenceKeeper(store, self.hub, self.signals, clock)
+        self.others = others or NoOthers()
+        self.signals = SharedSignals(self.hub, self.local, self.others)
+        self.presence = PresenceKeeper(store, self.hub, self.signals, clock, elsewhere=self.others)
+        self.others.attach(self, self.ledger)
 
     def add_consumers(self, projections: Iterable[Projection | VisibleProjection]) -> None:
         self.ledger.add_consumers(projections)
@@ -181,7 +200,11 @@ class Core(Front):
     async def running(self, grace: float = 10.0) -> AsyncIterator[None]:
         """Runs the background tasks. On the way out the sessions are sent away within `grace`
         seconds, and what they were promised is committed."""
-        async with self.ledger.running(), trio.open_nursery() as nursery:
+        async with (
+            self.others.running(),
+            self.ledger.running(),
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(self.presence.run)
             async with super().running(grace):
                 yield
@@ -196,3 +219,15 @@ class Core(Front):
         self.delivery.offer(batch.entries)
         # Entries of a commit whose answer was lost are in no batch.
         self.delivery.expect(batch.head.position)
+        self.others.committed(batch.head.position)
+
+    def _hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
+        self.hints.offer(hints)
+        self.others.hint(hints)
+
+    def adopt(self, user_ids: Iterable[int]) -> None:
+        """Users were online at another node, which has gone."""
+        self.presence.adopt(user_ids)
+
+    def elsewhere(self, user_ids: Sequence[int], online: bool) -> None:
+        """Who wants to know asks `others`."""

@@ -94,6 +94,13 @@ class Settings:
         Literal["auto", "check"],
         _help("auto: bring the database up to date; check: refuse to start where it is not"),
     ] = "auto"
+    redis: Annotated[
+        str,
+        _help(
+            "redis://:PASSWORD@HOST:PORT/DATABASE, through which servers that share a store tell "
+            "each other news at once; default: none"
+        ),
+    ] = ""
     media_url: Annotated[
         str,
         _help(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
@@ -10,12 +10,10 @@ from realtime.core import CoreLimits, Front
 from realtime.link.link import Link
 from realtime.link.online import PresenceReporter
 from realtime.link.remote import RemoteStore, SharedSignals
-from realtime.rooms.signals import Key
 from rpc.context import Clock
 from rpc.views import Views
 from store.interface import Reads
 from store.log import Entry, Head
-from store.projections.base import CountsHint, HomeHint
 
 
 class WorkerFront(Front):
@@ -45,15 +43,6 @@ class WorkerFront(Front):
 
     def reached(self, position: int) -> None:
         self.delivery.expect(position)
-
-    def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None:
-        self.hints.offer(hints)
-
-    def to_room(self, room_id: int, key: Key, data: bytes, except_user: int) -> None:
-        self.local.pass_to_room(room_id, key, data, except_user)
-
-    def to_users(self, user_ids: Iterable[int], key: Key, data: bytes) -> None:
-        self.local.pass_to_users(user_ids, key, data)
 
     def here(self) -> Iterable[int]:
         return self.presence.here

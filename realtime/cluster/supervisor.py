@@ -22,6 +22,7 @@ from realtime.cluster.sockets import addresses_of, link_socket, reserve
 from realtime.files import raise_file_limit
 from realtime.fitting import load_or_make_keys
 from realtime.ops import REQUEST_TIMEOUT, OpsServer
+from realtime.redis import redis_of
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
 from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
@@ -44,6 +45,7 @@ async def supervise(
     Raises `StartError`. Whatever ends this process ends the others."""
     if sys.platform != "linux":
         raise StartError("several processes (--workers) need Linux: leave --workers at 1")
+    redis_of(settings)  # what is wrong with it is said now
     raise_file_limit()
     with data_folder(settings.data) as lock:
         async with _open_sockets(settings) as sockets:

@@ -16,6 +16,7 @@ from realtime.events.ledger import Ledger
 from realtime.fitting import projections
 from realtime.housekeeping import Collector
 from realtime.link.switchboard import Switchboard
+from realtime.redis import others_of, redis_of
 from realtime.stores import open_store
 from store.blobs import BlobStore
 from store.interface import Store
@@ -47,12 +48,14 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     ledger = Ledger(store, role.clock, role.metrics, committed, hint, reached)
     ledger.add_consumers(projections())
     head = await store.read(read_head)
+    others = await others_of(redis_of(role.settings), store, head, role.metrics)
     async with trio.open_nursery() as work:
-        board = Switchboard(store, ledger.batcher, role.clock, head, work)
+        board = Switchboard(store, ledger.batcher, role.clock, head, work, others)
         boards.append(board)
+        others.attach(board, ledger)
         links = Gauge("sunwire_links", "Processes at the writer.", registry=role.metrics)
         links.set_function(lambda: board.links)
-        async with ledger.running():
+        async with others.running(), ledger.running():
             work.start_soon(board.presence.run)
             work.start_soon(Collector(store, blobs, role.clock, role.metrics).run)
             listeners = inherited(role.start.sockets)

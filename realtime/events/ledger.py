@@ -116,6 +116,16 @@ class Ledger:
         for consumer in self.consumers:
             await consumer.wait_idle()
 
+    def hinted(self, position: int) -> None:
+        """Another node says that the log reaches to `position`."""
+        if self._tail is not None:
+            self._tail.hinted(position)
+
+    def expect_hints(self, come: bool) -> None:
+        """Whether other nodes can say so now."""
+        if self._tail is not None:
+            self._tail.expect_hints(come)
+
     def _committed(self, batch: Batch) -> None:
         self._on_commit(batch)
         if self._tail is not None:

@@ -51,6 +51,11 @@ class FrameDecoder:
         del buffer[:at]
         return found
 
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._buffer)
+
 
 class Codec:
     """Messages as frames: each is a msgspec struct of a closed list, its kind the place there."""

@@ -16,6 +16,7 @@ from realtime.link.framing import LinkError
 from realtime.link.messages import (
     CODEC,
     VERSION,
+    Abroad,
     Committed,
     Hello,
     Hints,
@@ -62,11 +63,9 @@ class Follower(Protocol):
 
     def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None: ...
 
-    def to_room(self, room_id: int, key: Key, data: bytes, except_user: int) -> None:
-        """Another process has a signal for a room."""
+    def relayed(self, relay: Relay) -> None:
+        """Another process has a signal."""
         ...
-
-    def to_users(self, user_ids: Iterable[int], key: Key, data: bytes) -> None: ...
 
     def here(self) -> Iterable[int]:
         """The users with a foreground session at this process."""
@@ -96,7 +95,8 @@ class Link:
         self._greeted: Channel | None = None  # once it has said hello
         self._channel: Channel | None = None  # once it is welcome
         self._changed = trio.Event()  # between having a channel and not
-        self._online: set[int] = set()
+        self._online: set[int] = set()  # at any process of this server
+        self._abroad: set[int] = set()  # at another server
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_link_connected", "Whether the writer is there.", lambda: self.connected),
             ("sunwire_link_waiting", "Changes without an outcome.", lambda: len(self._requests)),
@@ -144,8 +144,8 @@ class Link:
             self._greeted.post(CODEC.encode(Present(user_id, online)))
 
     def is_online(self, user_id: int) -> bool:
-        """Whether the user is online at any process, as far as it was told."""
-        return user_id in self._online
+        """Whether the user is online at any process or server, as far as it was told."""
+        return user_id in self._online or user_id in self._abroad
 
     # The connection
 
@@ -236,6 +236,11 @@ class Link:
                 self._online.add(message.user_id)
             else:
                 self._online.discard(message.user_id)
+        elif isinstance(message, Abroad):
+            if message.online:
+                self._abroad.update(message.user_ids)
+            else:
+                self._abroad.difference_update(message.user_ids)
         elif follower is None:
             raise LinkError(f"a {type(message).__name__} to who does not follow")
         elif isinstance(message, Committed):
@@ -249,16 +254,12 @@ class Link:
         elif isinstance(message, Hints):
             follower.told_hints([*message.home, *message.counts])
         elif isinstance(message, Relay):
-            key = tuple(message.key)
-            if message.room_id:
-                follower.to_room(message.room_id, key, message.data, message.except_user)
-            else:
-                follower.to_users(message.user_ids, key, message.data)
+            follower.relayed(message)
         else:
             raise LinkError(f"a {type(message).__name__} from the writer")
 
     def _welcome(self, channel: Channel, welcome: Welcome) -> None:
-        self._online = set(welcome.online)
+        self._online, self._abroad = set(welcome.online), set(welcome.abroad)
         self._channel = channel
         self._requests.connected(channel)
         self._stir()

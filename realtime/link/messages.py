@@ -9,7 +9,7 @@ from realtime.link.framing import Codec
 from store.log import Kind, StreamKind
 from store.projections.base import CountsHint, HomeHint
 
-VERSION = 1  # of all of this: both ends must have the same
+VERSION = 2  # of all of this: both ends must have the same
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True):
@@ -21,7 +21,7 @@ class Message(msgspec.Struct, array_like=True, frozen=True):
 
 class Hello(Message, frozen=True):
     """The first one. `online` are the users with a foreground session at this process, `known`
-    those online anywhere, as it was told. With `follows` it wants all that is told to all."""
+    those online at any, as it was told. With `follows` it wants all that is told to all."""
 
     version: int
     name: str
@@ -64,11 +64,12 @@ class Present(Message, frozen=True):
 
 class Welcome(Message, frozen=True):
     """The answer to a hello. The log reaches to `position`; every entry behind it is told.
-    `online` are the users who are online anywhere."""
+    `online` are the users who are online at any process, `abroad` those at other servers."""
 
     position: int
     epoch: int
     online: list[int]
+    abroad: list[int]
 
 
 class Refused(Message, frozen=True):
@@ -129,9 +130,16 @@ class Hints(Message, frozen=True):
 
 
 class Online(Message, frozen=True):
-    """A user is online somewhere, or nowhere any more."""
+    """A user is online at some process, or at none any more."""
 
     user_id: int
+    online: bool
+
+
+class Abroad(Message, frozen=True):
+    """Users are online at another server, or at none any more."""
+
+    user_ids: list[int]
     online: bool
 
 
@@ -163,6 +171,7 @@ KINDS = (
     Reached,
     Hints,
     Online,
+    Abroad,
 )
 RELAY = KINDS.index(Relay)
 CODEC = Codec(KINDS)

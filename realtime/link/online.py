@@ -1,9 +1,9 @@
-"""Who is online in a server of several processes."""
+"""Who is online in a server of several processes, or at several servers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 
 from realtime.rooms.hub import Hub
 
@@ -28,6 +28,13 @@ class OnlineUsers:
             self._processes[user_id] -= 1
             if not self._processes[user_id]:
                 del self._processes[user_id]
+
+    def of(self, process: Hashable) -> Set[int]:
+        """Who is online at this process."""
+        return self._by_process.get(process, frozenset())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._processes)
 
     def lost(self, process: Hashable) -> Iterable[int]:
         """A process has ended; returns the users who were online there."""

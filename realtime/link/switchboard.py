@@ -25,6 +25,7 @@ from realtime.link.messages import (
     CODEC,
     RELAY,
     VERSION,
+    Abroad,
     Committed,
     Hello,
     Hints,
@@ -41,6 +42,7 @@ from realtime.link.messages import (
     Write,
 )
 from realtime.link.online import OnlineUsers
+from realtime.link.others import NoOthers, Others
 from realtime.rooms.presence import PresenceKeeper
 from realtime.rooms.signals import key_of
 from rpc.context import Clock
@@ -80,16 +82,24 @@ class Switchboard:
     on between them, and keeps presence for all. What one of them does ends its link alone."""
 
     def __init__(
-        self, store: Queries, batcher: Batcher, clock: Clock, head: Head, nursery: trio.Nursery
+        self,
+        store: Queries,
+        batcher: Batcher,
+        clock: Clock,
+        head: Head,
+        nursery: trio.Nursery,
+        others: Others | None = None,
     ) -> None:
-        """`nursery` runs the procedures; it may be cancelled once nobody is connected."""
+        """`nursery` runs the procedures; it may be cancelled once nobody is connected. `others`
+        tells the other servers, which tell this one by `realtime.link.others.Home`."""
         self._store = store
         self._batcher = batcher
         self._nursery = nursery
         self._peers: set[Peer] = set()
         self._head = head
         self._users = OnlineUsers()
-        self.presence = PresenceKeeper(store, self._users, self, clock, self._told)
+        self.others = others or NoOthers()
+        self.presence = PresenceKeeper(store, self._users, self, clock, self._told, self.others)
 
     @property
     def links(self) -> int:
@@ -122,6 +132,7 @@ class Switchboard:
     def committed(self, batch: Batch) -> None:
         """Tells every process of the entries, whose own callers hear of it only then."""
         self._head = batch.head
+        self.others.committed(batch.head.position)
         if not any(peer.follows for peer in self._peers):
             return
         data = b""
@@ -148,6 +159,11 @@ class Switchboard:
                 peer.channel.post(data)
 
     def hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
+        """Tells every process, of all servers, what its sessions may be told."""
+        self.told_hints(hints)
+        self.others.hint(hints)
+
+    def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None:
         """Tells every process what its sessions may be told."""
         home = [hint for hint in hints if isinstance(hint, HomeHint)]
         counts = [hint for hint in hints if isinstance(hint, CountsHint)]
@@ -157,9 +173,14 @@ class Switchboard:
         """Reaches the sessions of the users wherever they are."""
         users = list(user_ids)
         if users:
-            data = encode_server(ServerFrame(signal=signal))
-            key: Any = list(key_of(signal))
-            self._pass_on(CODEC.encode(Relay(0, users, 0, key, data)))
+            key, data = key_of(signal), encode_server(ServerFrame(signal=signal))
+            words: Any = list(key)
+            self.relayed(Relay(0, users, 0, words, data))
+            self.others.relay(0, users, 0, key, data)
+
+    def relayed(self, relay: Relay) -> None:
+        """Another server has a signal."""
+        self._pass_on(CODEC.encode(relay))
 
     def _pass_on(self, data: bytes, source: Peer | None = None) -> None:
         for peer in self._peers:
@@ -167,7 +188,19 @@ class Switchboard:
                 peer.channel.post(data)
 
     def _told(self, user_id: int, online: bool) -> None:
-        data = CODEC.encode(Online(user_id, online))
+        self._tell_all(Online(user_id, online))
+
+    def adopt(self, user_ids: Iterable[int]) -> None:
+        """Users were online at another server, which has gone."""
+        for user_id in self.presence.adopt(user_ids):
+            self._told(user_id, True)
+
+    def elsewhere(self, user_ids: Sequence[int], online: bool) -> None:
+        """Users are online at another server now, or at none any more."""
+        self._tell_all(Abroad(list(user_ids), online))
+
+    def _tell_all(self, message: Message) -> None:
+        data = CODEC.encode(message)
         for peer in self._peers:
             if peer.follows:
                 peer.channel.post(data)
@@ -179,6 +212,7 @@ class Switchboard:
             self._greet(peer, CODEC.decode(kind, payload))
         elif kind == RELAY:
             self._pass_on(frame(kind, payload), peer)
+            self.others.pass_on(payload)
         else:
             message = CODEC.decode(kind, payload)
             match message:
@@ -211,7 +245,8 @@ class Switchboard:
             self.presence.changed(user_id)
         self._peers.add(peer)
         head = self._head
-        peer.tell(Welcome(head.position, head.epoch, self.presence.online()))
+        online, abroad = self.presence.online(), self.others.online()
+        peer.tell(Welcome(head.position, head.epoch, online, abroad))
         log.info("link opened", name=peer.name)
 
     def _submit(self, peer: Peer, asked: Submit) -> None:

@@ -47,6 +47,28 @@ class UserSignals(Protocol):
     def to_users(self, user_ids: Iterable[int], signal: frames_pb2.Signal) -> None: ...
 
 
+class Elsewhere(Protocol):
+    """The other servers on the same database."""
+
+    def is_online(self, user_id: int) -> bool:
+        """Whether the user is online at any of them, as far as is known."""
+        ...
+
+    def moved(self, user_id: int, online: bool, told: bool) -> None:
+        """The user is online here now, or no longer; `told` says whether his peers were told."""
+        ...
+
+
+class Nowhere:
+    """There are no others."""
+
+    def is_online(self, user_id: int) -> bool:
+        return False
+
+    def moved(self, user_id: int, online: bool, told: bool) -> None:
+        pass
+
+
 def _nobody_asks(user_id: int, online: bool) -> None:
     pass
 
@@ -54,8 +76,8 @@ def _nobody_asks(user_id: int, online: bool) -> None:
 class PresenceKeeper:
     """Turns sessions that come and go into presence signals and a stored last-seen time.
 
-    A user who returns within the grace time has not left. Nothing here is durable news: a
-    client asks `GetPresence` for what it may have missed.
+    A user who returns within the grace time has not left, nor has one who is online elsewhere.
+    Nothing here is durable news: a client asks `GetPresence` for what it may have missed.
     """
 
     def __init__(
@@ -65,14 +87,16 @@ class PresenceKeeper:
         signals: UserSignals,
         clock: Clock,
         on_told: Callable[[int, bool], None] = _nobody_asks,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """`on_told` is called with each user whose peers are told."""
+        """`on_told` is called with each user who is online here now, or no longer."""
         self._store = store
         self._hub = hub
         self._on_told = on_told
+        self._elsewhere = elsewhere or Nowhere()
         self._signals = signals
         self._clock = clock
-        self._told: dict[int, bool] = {}  # user -> what his peers were last told
+        self._told: dict[int, bool] = {}  # who is online here, by what was told
         self._soon: dict[int, None] = {}  # users to look at, in the order of their coming
         self._later: dict[int, float] = {}  # who seems to have gone, and when to look again
         self._seen: dict[int, int] = {}  # user -> when he left, not stored yet
@@ -89,17 +113,26 @@ class PresenceKeeper:
             self._later.setdefault(user_id, trio.current_time() + GRACE)
         self._wake.set()
 
-    def adopt(self, user_ids: Iterable[int]) -> None:
-        """Takes over from an earlier keeper: these were online by what it told. Those who do
-        not show themselves within the grace time have left."""
-        for user_id in user_ids:
-            if not self._told.get(user_id, False):
-                self._told[user_id] = True
-                self.changed(user_id)
+    def adopt(self, user_ids: Iterable[int]) -> list[int]:
+        """Takes over from another keeper that has gone: these were online by what it told, and
+        are online here now; returns those who were not. Who does not show himself within the
+        grace time has left."""
+        adopted = [user_id for user_id in user_ids if not self._told.get(user_id, False)]
+        for user_id in adopted:
+            self._told[user_id] = True
+            self._elsewhere.moved(user_id, True, True)
+            self.changed(user_id)
+        return adopted
 
     def online(self) -> list[int]:
-        """Those who are online by what was told."""
+        """Those who are online here, by what was told."""
         return list(self._told)
+
+    def tell_again(self) -> None:
+        """Others have told that those who are online here have left."""
+        known, self._told = self._told, {}
+        for user_id in known:
+            self.changed(user_id)
 
     async def run(self) -> None:
         while True:
@@ -147,13 +180,18 @@ class PresenceKeeper:
                 self._told[user_id] = True
             else:
                 self._told.pop(user_id, None)
+            told = not self._elsewhere.is_online(user_id)
+            self._on_told(user_id, online)
+            self._elsewhere.moved(user_id, online, told)
+            if not told:
+                continue
+            if not online:
                 self._seen[user_id] = now_ms
             signal = frames_pb2.Signal(
                 presence=frames_pb2.Presence(
                     user_id=user_id, online=online, last_seen_ms=0 if online else now_ms
                 )
             )
-            self._on_told(user_id, online)
             self._signals.to_users(peers.get(user_id, ()), signal)
 
     async def _store_seen(self) -> None:

@@ -12,6 +12,7 @@ import trio
 from realtime.app import Parts, build
 from realtime.clock import TrioClock
 from realtime.core import Core, CoreLimits
+from realtime.redis import Connect
 from realtime.testing.client import TestClient
 from realtime.testing.dial import open_transport
 from realtime.testing.line import Line
@@ -143,24 +144,27 @@ async def open_test_server(
     store: Store | None = None,
     patience: float = 30.0,
     sockets: bool | None = None,
+    connect: Connect | None = None,
 ) -> AsyncIterator[TestServer]:
     """Runs a whole server. `services` are served beside Sunwire's own, or instead of those
     with the same descriptor; `patience` is how long an expectation waits (seconds). With
     `sockets` the connections are pairs of connected sockets, which the fast transport serves,
-    instead of streams in memory (None: as `DEFAULT_SOCKETS` says, which is False).
+    instead of streams in memory (None: as `DEFAULT_SOCKETS` says, which is False). `connect` is
+    the way to other servers on the store.
 
     What the block raises comes out as itself, not within groups: a failed assertion reads well.
     """
     async with AsyncExitStack() as stack:
         if store is None:
             store = await stack.enter_async_context(DEFAULT_STORE())
-        async with _over(store, limits, services, patience, sockets) as server:
+        async with _over(store, connect, limits, services, patience, sockets) as server:
             yield server
 
 
 @asynccontextmanager
 async def _over(
     store: Store,
+    connect: Connect | None,
     limits: CoreLimits | None,
     services: Sequence[object],
     patience: float,
@@ -170,6 +174,7 @@ async def _over(
     core, _ = await build(
         Parts(
             store=store,
+            connect=connect,
             clock=TrioClock(),
             sender=sender,
             hasher=QuickHasher(),

@@ -7,14 +7,12 @@ second to make, so those with one are emptied and used again.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 
-import pytest
 import trio
 
 from store.interface import Store
@@ -25,19 +23,14 @@ from store.mysql.store import MysqlStore
 from store.transaction import Row
 from tests.contracts.places import Database, Databases
 from tests.contracts.statements import tables
+from tests.needed import url_of
 
 VARIABLE = "SUNWIRE_TEST_MYSQL_URL"
 
 
 def server() -> Address:
-    """The server for tests. Skips the test where there is none, unless there must be one."""
-    url = os.environ.get(VARIABLE, "")
-    if url:
-        return parse(url)
-    sentence = f"no MariaDB: {VARIABLE} is not set (scripts/backends/mariadb run …)"
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+    """The server for tests. Skips the test where there is none."""
+    return parse(url_of("MariaDB", VARIABLE))
 
 
 class Admin:

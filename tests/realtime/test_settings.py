@@ -21,6 +21,7 @@ OTHER: dict[str, Any] = {
     "store": "mysql://ann:secret@db/sunwire",
     "blobs": "cassandra://ann:secret@db/media",
     "migrate": "check",
+    "redis": "redis://:secret@here:1/2",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
     "log_format": "console",

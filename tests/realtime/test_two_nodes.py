@@ -11,11 +11,15 @@ import pytest
 import trio
 
 from realtime.events import leases
+from realtime.nodes.address import parse
+from realtime.nodes.redis import RedisBus
+from realtime.redis import Connect
 from realtime.testing import Closed, TestClient, TestServer, new_key, open_test_server
 from rpc.errors import CallError, Close, Code
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
 from tests.contracts.mysql import Admin
+from tests.real.redis import redis_url
 from tests.store.mysql.conftest import address, admin
 
 __all__ = ["address", "admin"]
@@ -47,25 +51,33 @@ def owned(node: TestServer) -> list[str]:
 
 
 @asynccontextmanager
-async def node_on(address: Address) -> AsyncIterator[TestServer]:
+async def node_on(address: Address, connect: Connect | None = None) -> AsyncIterator[TestServer]:
     store = await MysqlStore.open(address, readers=3)
     try:
-        async with open_test_server(store=store, patience=PATIENCE) as server:
+        async with open_test_server(store=store, patience=PATIENCE, connect=connect) as server:
             yield server
     finally:
         await store.aclose()
 
 
 @asynccontextmanager
-async def _two(admin: Admin) -> AsyncIterator[Nodes]:
-    async with admin.migrated() as place, node_on(place) as one, node_on(place) as two:
+async def two_nodes(admin: Admin, connect: Connect | None) -> AsyncIterator[Nodes]:
+    async with (
+        admin.migrated() as place,
+        node_on(place, connect) as one,
+        node_on(place, connect) as two,
+    ):
         yield Nodes(one, two)
 
 
-@pytest.fixture
-def nodes(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> AbstractAsyncContextManager[Nodes]:
+@pytest.fixture(params=["poll", "redis"])
+def nodes(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AbstractAsyncContextManager[Nodes]:
+    """With nothing between them but the database, and with a Redis."""
     monkeypatch.setattr(leases, "RENEW", 0.05)
-    return _two(admin)
+    connect = partial(RedisBus, parse(redis_url())) if request.param == "redis" else None
+    return two_nodes(admin, connect)
 
 
 async def until(what: Callable[[], Any]) -> None:

@@ -10,7 +10,7 @@ import structlog.testing
 import trio
 import trio.testing
 
-from realtime.events.tail import QUICK, RETRY, SLOW, Tail
+from realtime.events.tail import HINTED, QUICK, RETRY, SLOW, Tail
 from store.errors import Unavailable
 from store.log import Kind
 from store.sources import MANY, News, Stretch, look
@@ -27,13 +27,17 @@ class Log:
         self.position = START
         self.failing = False
         self.asked: list[float] = []
+        self.delay = 0.0  # of an answer, which says what was so at the question
 
     async def look(self, after: int) -> News:
         await trio.lowlevel.checkpoint()
         self.asked.append(trio.current_time())
         if self.failing:
             raise Unavailable("away")
-        return News(self.position, [Kind.RECEIPT] if self.position > after else [])
+        news = News(self.position, [Kind.RECEIPT] if self.position > after else [])
+        if self.delay:
+            await trio.sleep(self.delay)
+        return news
 
     async def read(self, after: int, limit: int, kinds: Collection[Kind] = ()) -> Stretch:
         raise AssertionError("a tail reads no entries")
@@ -134,6 +138,98 @@ async def test_it_waits_for_a_store_that_is_away(
             assert told == [130]
             nursery.cancel_scope.cancel()
     assert [entry["event"] for entry in logs] == ["tail waits for the store"] * 4
+
+
+async def test_a_hint_is_a_reason_to_look(autojump_clock: trio.testing.MockClock, log: Log) -> None:
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(9.5 * HINTED)
+        before = len(log.asked)
+        for position in range(101, 111):
+            log.position = position
+            start = trio.current_time()
+            tail.hinted(position)
+            tail.hinted(position)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (told[-1], trio.current_time()) == (position, start)
+            await trio.sleep(HINTED / 2)
+        assert len(told) == 11
+        assert len(log.asked) - before == 10
+        await trio.sleep(10 * HINTED)
+        assert set(log.pauses()[-9:]) == {HINTED}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_hint_that_is_late_or_wrong_does_no_harm(
+    autojump_clock: trio.testing.MockClock, log: Log
+) -> None:
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(1.1)
+        before = len(log.asked)
+        tail.hinted(50)
+        tail.hinted(START)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(log.asked) == before, "it knows"
+        tail.hinted(1 << 62)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(log.asked), told) == (before + 1, [START])
+        log.position = 101
+        tail.hinted(101)
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [START, 101]
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_hints_are_missing_it_looks_as_often_as_without(
+    autojump_clock: trio.testing.MockClock, log: Log
+) -> None:
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(10 * HINTED)
+        log.position = 101  # and nobody says so
+        await trio.sleep(HINTED)
+        assert told == [START, 101]
+        await trio.sleep(1)
+        assert max(log.pauses()[-10:]) == SLOW
+        tail.hinted(101)  # late, but they come
+        await trio.sleep(1)
+        assert log.pauses()[-1] == HINTED
+        tail.expect_hints(False)
+        await trio.sleep(1)
+        assert log.pauses()[-1] == SLOW
+        log.position = 102
+        await trio.sleep(SLOW)
+        assert told == [START, 101, 102]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_hint_that_comes_while_it_looks_is_not_lost(
+    autojump_clock: trio.testing.MockClock, log: Log
+) -> None:
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(1)
+        log.delay = HINTED / 10
+        for position in (101, 102):
+            log.position = position
+            tail.hinted(position)
+            await trio.sleep(log.delay / 2)
+        await trio.sleep(log.delay * 2)
+        assert told == [START, 101, 102]
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_look_finds_the_kinds_since() -> None:

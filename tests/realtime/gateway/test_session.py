@@ -165,7 +165,7 @@ async def test_an_open_post_is_watched_until_it_is_closed(
 ) -> None:
     async with by_hand() as hands:
         ann = await hands.user()
-        signals, hub = hands.core.signals, hands.core.hub
+        signals, hub = hands.core.local, hands.core.hub
 
         def told(post_id: int) -> None:
             counts = PostCounts(post_id=post_id, likes=1)

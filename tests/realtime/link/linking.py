@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from realtime.clock import TrioClock
 from realtime.events.batcher import Batcher
 from realtime.link.link import Link
+from realtime.link.messages import Relay
 from realtime.link.switchboard import Switchboard
 from realtime.rooms.signals import Key
 from realtime.testing import FaultyStream
@@ -42,11 +43,12 @@ class Heard:
     def told_hints(self, hints: Sequence[HomeHint | CountsHint]) -> None:
         self.hints += hints
 
-    def to_room(self, room_id: int, key: Key, data: bytes, except_user: int) -> None:
-        self.rooms.append((room_id, key, data, except_user))
-
-    def to_users(self, user_ids: Iterable[int], key: Key, data: bytes) -> None:
-        self.users.append((list(user_ids), key, data))
+    def relayed(self, relay: Relay) -> None:
+        key = tuple(relay.key)
+        if relay.room_id:
+            self.rooms.append((relay.room_id, key, relay.data, relay.except_user))
+        else:
+            self.users.append((relay.user_ids, key, relay.data))
 
     def here(self) -> Iterable[int]:
         return self.online

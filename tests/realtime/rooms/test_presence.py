@@ -288,8 +288,8 @@ async def test_a_keeper_that_takes_over_tells_nothing_twice(
             kit.clock,
             lambda user_id, online: told.append((user_id, online)),
         )
-        later.adopt([ANN, BEN])
-        later.adopt([ANN])
+        assert later.adopt([ANN, BEN]) == [ANN, BEN]
+        assert later.adopt([ANN]) == []
         assert sorted(later.online()) == [ANN, BEN]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(later.run)
