@@ -14,6 +14,7 @@ from realtime.demo.record import Record
 from realtime.demo.relay import Relay
 from realtime.demo.world import Room, World
 from rpc.client import Client, ClientOptions, SqliteState, dial_url, open_client
+from rpc.client.keys import new_key
 from rpc.client.media import upload
 from rpc.errors import CallError, Code
 from rpc.proto import auth_pb2, chat_pb2, models_pb2, users_pb2
@@ -174,7 +175,7 @@ class Person:
         """Queues a message and waits for its acknowledgement; returns its id."""
         request = chat_pb2.SendMessageRequest(
             room_id=room.id,
-            client_id=secrets.token_bytes(16),
+            client_id=new_key(),
             text=text,
             media_ids=media_ids,
             reply_to=reply_to,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from realtime.terminal.model import (
 )
 from realtime.terminal.syntax import Command, SyntaxProblem
 from rpc.client import Client, Expired, QueueFull, Superseded, Ticket
+from rpc.client.keys import new_key
 from rpc.client.media import UploadError, upload
 from rpc.errors import CallError
 from rpc.proto import (
@@ -241,7 +241,7 @@ class Actions:
         media: tuple[models_pb2.MediaObject, ...] = (),
     ) -> None:
         outgoing = Outgoing(
-            client_id=secrets.token_bytes(16),
+            client_id=new_key(),
             room_id=room.room.id,
             text=text,
             created_ms=int(time.time() * 1000),

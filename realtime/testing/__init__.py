@@ -15,10 +15,11 @@ Trio's: under `trio.testing.MockClock(autojump_threshold=0)` nothing waits for r
 docs/harness.md describes every word.
 """
 
-from realtime.testing.client import Closed, TestClient, new_key
+from realtime.testing.client import Closed, TestClient
 from realtime.testing.line import Line
 from realtime.testing.server import TestServer, open_test_server
 from realtime.testing.streams import FaultyStream, MemorySocket, socket_pair
+from rpc.client.keys import new_key
 
 __all__ = [
     "Closed",

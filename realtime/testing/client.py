@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 from google.protobuf.message import Message
 
+from rpc.client.keys import new_key
 from rpc.errors import CallError
 from rpc.proto import frames_pb2
 from rpc.proto.frames_pb2 import Call, ClientFrame, Hello, ServerFrame, Update
@@ -17,11 +17,6 @@ from rpc.transport import Transport, TransportClosed
 from rpc.wire import decode_server, encode_client
 
 Dial = Callable[[Any], Any]
-
-
-def new_key() -> bytes:
-    """16 random bytes: an op_key or a client_id."""
-    return os.urandom(16)
 
 
 class Closed(Exception):

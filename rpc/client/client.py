@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from rpc.client.connection import (
 )
 from rpc.client.events import Event
 from rpc.client.feed import Feed
+from rpc.client.keys import new_key
 from rpc.client.options import LOST, ClientOptions, ClientStatistics, Dial, DialError
 from rpc.client.queue import EXPIRES_IN, OfflineQueue, Ticket
 from rpc.client.state import MemoryState, StateStore
@@ -124,7 +124,7 @@ class Client:
         if op_key is None:
             # Of a method that we do not know, assume that it changes something.
             mutating = known is None or known.policy.mutating
-            op_key = secrets.token_bytes(16) if mutating else b""
+            op_key = new_key() if mutating else b""
         seconds = timeout if timeout is not None else self.options.call_timeout
         outgoing = Outgoing(
             method, request.SerializeToString(), op_key, lambda data: self._decode(answer, data)

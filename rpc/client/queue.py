@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 
 from rpc.client.backoff import Backoff
 from rpc.client.connection import Stopped
+from rpc.client.keys import new_key
 from rpc.client.state import Queued, StateStore
 from rpc.errors import CallError, Code
 from rpc.registry import Method
@@ -161,7 +161,7 @@ class OfflineQueue:
                     user_id=user_id,
                     method=method,
                     payload=request.SerializeToString(),
-                    op_key=secrets.token_bytes(16),
+                    op_key=new_key(),
                     lane=lane,
                     collapse_key=collapse_key,
                     expires_ms=self._now_ms() + int(expires_in * 1000),

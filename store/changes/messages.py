@@ -268,6 +268,10 @@ class DeleteMessage(SingleChange[MessageRecord], frozen=True, kw_only=True):
             (entry.position, message.id),
         )
         await tx.run("DELETE FROM message_media WHERE message_id = ?", (message.id,))
+        await tx.run(
+            "INSERT INTO deleted_messages (room_id, number) VALUES (?, ?)",
+            (message.room_id, message.number),
+        )
         return (await chat.messages_by_id(tx, [message.id]))[message.id]
 
 

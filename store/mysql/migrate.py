@@ -20,7 +20,7 @@ WAIT = 60  # seconds for another server's migrations
 LONG = 24 * 3600.0  # seconds that a statement on a large table may take
 
 # The statement was carried out before, and only its note is missing.
-_DONE_ALREADY = frozenset({1050, 1051, 1060, 1061, 1091})
+_DONE_ALREADY = frozenset({1050, 1051, 1060, 1061, 1091, 1146})
 
 _STEPS = (
     "CREATE TABLE IF NOT EXISTS migration_steps (number ID NOT NULL PRIMARY KEY, done ID NOT NULL)"

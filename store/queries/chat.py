@@ -289,7 +289,7 @@ async def summaries(
 async def _gone_unread(tx: Transaction, room_id: int, user_id: int, read: int) -> int:
     """How many messages above a number are deleted for everyone, or hidden by the user."""
     deleted = await tx.rows(
-        "SELECT COUNT(*) FROM messages WHERE room_id = ? AND deleted = 1 AND number > ?",
+        "SELECT COUNT(*) FROM deleted_messages WHERE room_id = ? AND number > ?",
         (room_id, read),
     )
     # Ids ascend with the numbers of a room: this skips what he has hidden and read long ago.

@@ -52,6 +52,9 @@ def tables() -> list[str]:
             found.add(match[1])
         elif match := re.match(r"DROP TABLE (\w+)", sql):
             found.remove(match[1])
+        elif match := re.match(r"ALTER TABLE (\w+) RENAME TO (\w+)", sql):
+            found.remove(match[1])
+            found.add(match[2])
     return sorted(found)
 
 

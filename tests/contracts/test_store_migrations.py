@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from store import migrations
+from store.changes.base import Op
+from store.changes.messages import SendMessage
 from store.changes.notifications import MarkSeen
 from store.changes.posts import DeletePost
 from store.interface import Store
 from store.migrations import Migration
+from store.queries import chat
 from store.queries.notifications import unseen
 from store.records import NotificationKind
 from tests.contracts.places import NewDatabase, connected
-from tests.contracts.statements import run
+from tests.contracts.statements import Put, run
 from tests.store.social import ANN, BEN, CAT, Social, populated
 
 LIKE, COMMENT, _, FOLLOW = NotificationKind
@@ -90,3 +94,45 @@ async def test_notifications_of_old_stay_each_by_itself(
         await world.project()
         assert [one.kind for one in await world.told(ANN)] == [FOLLOW]
         assert await world.rows("SELECT held FROM notification_receivers") == [(1,)]
+
+
+async def test_messages_and_op_keys_outlive_the_change_of_their_keys(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with new_database() as connect, connected(connect) as store:
+        await migrate_before(store, "keys_by_time", monkeypatch)
+        world: Social = await populated(store)
+        room = await world.group(ANN, BEN)
+        key = b"k" * 16
+        # Written by hand: what the changes of today read was not there then.
+        for number, deleted in enumerate((0, 1, 0), 1):
+            await store.write(
+                run,
+                "INSERT INTO messages (id, room_id, number, sender_id, client_id, text, media, "
+                "reply_to, created_ms, edited_ms, deleted, changed) "
+                "VALUES (?, ?, ?, ?, ?, 'sea', '', 0, 5, 0, ?, ?)",
+                *(5000 + number, room, number, ANN, bytes([number]) * 16, deleted, 5000 + number),
+            )
+        await store.write(run, "UPDATE rooms SET last_number = 3 WHERE id = ?", room)
+        await store.write(run, "UPDATE log_head SET position = 6000")
+        result = msgspec.msgpack.encode(77)
+        await store.write(
+            run,
+            "INSERT INTO ops (scope, op_key, digest, result, at_ms) VALUES ('u:1', ?, ?, ?, 9)",
+            *(key, b"d" * 16, result),
+        )
+        await store.migrate()
+        page, more = await store.read(chat.history, room, BEN, before=0, after=0, limit=9)
+        assert [(one.id, one.text, one.deleted) for one in page] == [
+            (5001, "sea", False),
+            (5002, "sea", True),
+            (5003, "sea", False),
+        ]
+        assert not more
+        (summary,) = await store.read(chat.summaries, BEN, [room])
+        assert summary.unread == 2
+        again = Put(op=Op(scope="u:1", key=key, digest=b"d" * 16), name=1)
+        assert (await store.commit([again], 0)).outcomes == [77]
+        repeated = SendMessage(sender_id=ANN, room_id=room, client_id=bytes([3]) * 16, text="sky")
+        assert (await store.commit([repeated], 0)).outcomes[0].id == 5003
+        assert await world.rows("SELECT COUNT(*) FROM ops") == [(1,)]

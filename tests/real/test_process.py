@@ -10,7 +10,7 @@ import pytest
 import trio
 import websockets.asyncio.client
 
-from realtime.testing.client import new_key
+from realtime.testing import new_key
 from rpc.proto import chat_pb2, frames_pb2, users_pb2
 from rpc.proto.frames_pb2 import Call, ClientBatch, ClientFrame, Hello, ServerBatch, ServerFrame
 from tests.media import samples

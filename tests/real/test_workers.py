@@ -13,7 +13,7 @@ import trio
 
 from examples.own_service import dice_pb2
 from realtime.cluster.sockets import LINK
-from realtime.testing.client import TestClient, new_key
+from realtime.testing import TestClient, new_key
 from rpc.errors import CallError
 from rpc.proto.frames_pb2 import ACTIVITY_TYPING, ClientFrame, Focus
 from rpc.registry import methods

@@ -8,8 +8,12 @@ from functools import partial
 
 import pytest
 
+from store.changes.base import Op
+from store.changes.messages import MovePointer, SendMessage
 from store.changes.rooms import OpenDirect
+from store.commit import commit_batch
 from store.queries import chat, presence, resume, sessions
+from store.transaction import Transaction
 from tests.store.social import ANN, BEN, CAT, Social, open_social
 from tests.store.test_social_plans import plan
 
@@ -68,3 +72,34 @@ async def test_no_search_is_wider_than_its_question(name: str) -> None:
         if step.startswith("SCAN") and not re.search("CONSTANT ROW|subquery", step)
     ]
     assert not scanned
+
+
+async def test_what_a_commit_asks_is_found_by_whole_indexes() -> None:
+    world, room_id = await town()
+
+    async def commit(tx: Transaction) -> None:
+        for size in (1, 50):
+            keys = [number.to_bytes(16, "big") for number in range(size)]
+            messages = [
+                SendMessage(
+                    op=Op(scope=f"u:{ANN}", key=key, digest=key),
+                    sender_id=ANN,
+                    room_id=room_id,
+                    client_id=bytes([size]) + key[1:],
+                    text="sea",
+                )
+                for key in keys
+            ]
+            read = MovePointer(user_id=BEN, room_id=room_id, number=1, seen=True)
+            await commit_batch(tx, [*messages, read], 0)
+
+    steps = await world.store.write(plan, commit)
+    searched = [step for step in steps if step.startswith("SEARCH")]
+    assert any("ops" in step and "op_key=? AND scope=?" in step for step in searched)
+    assert any(" m " in step and "client_id=? AND sender_id=?" in step for step in searched)
+    assert not [step for step in searched if TOO_WIDE.search(step) and "log_head" not in step]
+    assert not [
+        step
+        for step in steps
+        if step.startswith("SCAN") and not re.search("CONSTANT ROW|subquery|-ROW VALUES", step)
+    ]
