@@ -20,6 +20,7 @@ from realtime.files import Doors, FileLimit, raise_file_limit
 from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
 from realtime.hosting import media_host
 from realtime.housekeeping import Collector
+from realtime.log_copy import Topic, check_topic, find_topic
 from realtime.redis import Connect, others_of, redis_of
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
@@ -41,6 +42,8 @@ class Parts(Fittings):
     """Whether to refuse a database that is not up to date instead of migrating it."""
     connect: Connect | None = None
     """Where there are other nodes on the store, the way to them."""
+    topic: Topic | None = None
+    """Where the log is copied to, and read from."""
 
 
 class Built(NamedTuple):
@@ -57,7 +60,10 @@ async def build(parts: Parts) -> Built:
     urls = Signer([keys.media], parts.media_base)
     metrics = CollectorRegistry()
     others = await others_of(parts.connect, store, head, metrics)
-    core = Core(store, parts.clock, Views(urls), head, parts.limits, metrics, others)
+    copy = None
+    if parts.topic is not None:
+        copy = parts.topic.copy(store, head.epoch, parts.clock, metrics)
+    core = Core(store, parts.clock, Views(urls), head, parts.limits, metrics, others, copy)
     core.add_consumers(projections())
     fit_out(core, parts, keys, urls)
     return Built(core, urls)
@@ -97,9 +103,15 @@ async def _serve(
     task_status: trio.TaskStatus[Listening],
 ) -> None:
     where = Listening(*(_where(listeners) for listeners in sockets))
+    await check_topic(settings)
     fittings = fittings_of(settings, services, sender, where.media)
-    check = settings.migrate == "check"
-    parts = Parts(store=store, check=check, connect=connect, **vars(fittings))
+    parts = Parts(
+        store=store,
+        check=settings.migrate == "check",
+        connect=connect,
+        topic=find_topic(settings),
+        **vars(fittings),
+    )
     with store_starts(settings):
         core, signer = await build(parts)
     await make_tables(settings, store, check=parts.check)

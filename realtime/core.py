@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from realtime.events.consumers import Consumer
 from realtime.events.ledger import Ledger
+from realtime.events.relay import LogCopy
 from realtime.gateway.catchup import CatchUp
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.metrics import GatewayMetrics
@@ -39,6 +40,7 @@ from store.interface import Queries, Store
 from store.log import Batch, Head
 from store.projections.base import CountsHint, HomeHint, Projection, VisibleProjection
 from store.records import SessionRecord
+from store.sources import Source
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ class Front:
         head: Head,
         limits: CoreLimits,
         metrics: CollectorRegistry,
+        source: Source | None = None,
     ) -> None:
+        """The log is read from `source`, by default from the store."""
         self.store = store
         self.clock = clock
         self.views = views
@@ -80,7 +84,7 @@ class Front:
         self.metrics = metrics
         self.hub = Hub(store)
         self.renderer = Renderer(views)
-        self.delivery = Delivery(store, self.hub, views, self.renderer, head)
+        self.delivery = Delivery(store, self.hub, views, self.renderer, head, source)
         self.local = LiveSignals(self.hub)
         self.hints = HintTeller(store, self.local)
         self.last_uses = LastUses(store)
@@ -178,11 +182,12 @@ class Core(Front):
         limits: CoreLimits,
         metrics: CollectorRegistry,
         others: Others | None = None,
+        copy: LogCopy | None = None,
     ) -> None:
-        super().__init__(store, clock, views, head, limits, metrics)
-        self.ledger = Ledger(
-            store, clock, metrics, self._committed, self._hint, self.delivery.expect
-        )
+        source = copy.source if copy is not None else None
+        super().__init__(store, clock, views, head, limits, metrics, source)
+        on_head = self.delivery.expect
+        self.ledger = Ledger(store, clock, metrics, self._committed, self._hint, on_head, copy)
         self.committer = self.batcher = self.ledger.batcher
         self.others = others or NoOthers()
         self.signals = SharedSignals(self.hub, self.local, self.others)

@@ -101,6 +101,13 @@ class Settings:
             "each other news at once; default: none"
         ),
     ] = ""
+    log_copy: Annotated[
+        str,
+        _help(
+            "kafka://HOST:PORT,HOST:PORT/TOPIC, where the log of servers that share a store is "
+            "copied to, and read from; default: none"
+        ),
+    ] = ""
     media_url: Annotated[
         str,
         _help(

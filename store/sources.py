@@ -39,8 +39,8 @@ class Source(Protocol):
 
     async def read(self, after: int, limit: int, kinds: Collection[Kind] = ()) -> Stretch:
         """The stretch behind `after`, of at most `limit` entries; with `kinds` only those.
-        Nothing is skipped: there may be more behind it, and where it reaches no further than
-        `after`, there is nothing yet."""
+        Nothing is skipped. There may be more behind one with entries; one without reaches as
+        far as the source does."""
         ...
 
 

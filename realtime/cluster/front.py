@@ -14,6 +14,7 @@ from rpc.context import Clock
 from rpc.views import Views
 from store.interface import Reads
 from store.log import Entry, Head
+from store.sources import Source
 
 
 class WorkerFront(Front):
@@ -31,8 +32,9 @@ class WorkerFront(Front):
         head: Head,
         limits: CoreLimits,
         metrics: CollectorRegistry,
+        source: Source | None = None,
     ) -> None:
-        super().__init__(RemoteStore(reads, link), clock, views, head, limits, metrics)
+        super().__init__(RemoteStore(reads, link), clock, views, head, limits, metrics, source)
         self.committer = link
         self.signals = SharedSignals(self.hub, self.local, link)
         self.presence = PresenceReporter(self.hub, link.present)

@@ -21,6 +21,7 @@ from realtime.cluster.process import Process
 from realtime.cluster.sockets import addresses_of, link_socket, reserve
 from realtime.files import raise_file_limit
 from realtime.fitting import load_or_make_keys
+from realtime.log_copy import check_topic
 from realtime.ops import REQUEST_TIMEOUT, OpsServer
 from realtime.redis import redis_of
 from realtime.settings import Settings
@@ -58,6 +59,7 @@ async def supervise(
 
 async def _prepare(settings: Settings) -> None:
     """Migrates before there is anybody to read, and makes the keys that all need."""
+    await check_topic(settings)
     async with open_store(settings) as store:
         with store_starts(settings):
             await bring_up_to_date(store, check=settings.migrate == "check")

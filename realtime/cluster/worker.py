@@ -12,17 +12,22 @@ from realtime.cluster.sockets import listen_beside
 from realtime.files import Doors, raise_file_limit
 from realtime.fitting import VERSION, fit_out, fittings_of, load_keys
 from realtime.link.link import Link
+from realtime.log_copy import find_topic
 from realtime.stores import open_reads
 from rpc.views import Views
 from store.interface import Reads
-from store.log import read_head
+from store.log import Head, read_head
+from store.sources import Source
 
 
 async def serve(role: Role) -> None:
     """Serves on the common port until it is told to stop; then drains within the grace."""
     settings, limit, link = role.settings, raise_file_limit(), role.link()
     async with open_reads(settings) as reads:
-        front = await _front(role, reads, link)
+        head = await reads.read(read_head)
+        topic = find_topic(settings)
+        source = topic.source(reads, head.epoch, role.metrics) if topic is not None else None
+        front = await _front(role, reads, link, head, source)
 
         def missing() -> dict[str, str]:
             return {
@@ -32,6 +37,8 @@ async def serve(role: Role) -> None:
 
         async with trio.open_nursery() as background:
             await background.start(link.run)
+            if source is not None:
+                background.start_soon(source.run)
             doors = Doors(limit, role.metrics, background)
             listeners = doors.guard(listen_beside(role.start.addresses))
             async with front.running(settings.grace), accepting(settings, front, listeners):
@@ -40,7 +47,9 @@ async def serve(role: Role) -> None:
             background.cancel_scope.cancel()
 
 
-async def _front(role: Role, reads: Reads, link: Link) -> WorkerFront:
+async def _front(
+    role: Role, reads: Reads, link: Link, head: Head, source: Source | None
+) -> WorkerFront:
     fittings = fittings_of(role.settings, role.services, role.sender, role.start.media)
     keys = await load_keys(reads)
     urls = Signer([keys.media], fittings.media_base)
@@ -49,9 +58,10 @@ async def _front(role: Role, reads: Reads, link: Link) -> WorkerFront:
         link,
         fittings.clock,
         Views(urls),
-        await reads.read(read_head),
+        head,
         fittings.limits,
         role.metrics,
+        source,
     )
     fit_out(front, fittings, keys, urls, f"{VERSION} (worker {role.start.name})")
     return front

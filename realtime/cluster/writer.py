@@ -16,6 +16,7 @@ from realtime.events.ledger import Ledger
 from realtime.fitting import projections
 from realtime.housekeeping import Collector
 from realtime.link.switchboard import Switchboard
+from realtime.log_copy import find_topic
 from realtime.redis import others_of, redis_of
 from realtime.stores import open_store
 from store.blobs import BlobStore
@@ -45,10 +46,12 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     def reached(position: int) -> None:
         boards[0].reached(position)
 
-    ledger = Ledger(store, role.clock, role.metrics, committed, hint, reached)
-    ledger.add_consumers(projections())
     head = await store.read(read_head)
     others = await others_of(redis_of(role.settings), store, head, role.metrics)
+    topic = find_topic(role.settings)
+    copy = topic.copy(store, head.epoch, role.clock, role.metrics) if topic is not None else None
+    ledger = Ledger(store, role.clock, role.metrics, committed, hint, reached, copy)
+    ledger.add_consumers(projections())
     async with trio.open_nursery() as work:
         board = Switchboard(store, ledger.batcher, role.clock, head, work, others)
         boards.append(board)

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from realtime.events import leases
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
+from realtime.events.relay import LEASE as RELAY
+from realtime.events.relay import LogCopy
 from realtime.events.tail import Tail
 from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
@@ -47,10 +49,12 @@ class Ledger:
         on_commit: Callable[[Batch], None],
         on_hints: Callable[[Sequence[HomeHint | CountsHint]], None],
         on_head: Callable[[int], None],
+        copy: LogCopy | None = None,
     ) -> None:
         """They are called without waiting: `on_commit` after each commit and before its
         callers hear of it; `on_hints` with what live sessions may be told; `on_head` with the
-        position to which the log has come by what other nodes have committed."""
+        position to which the log has come by what other nodes have committed. With a `copy`
+        of the log it is filled and kept up here, and the consumers and the tail read that."""
         self._store = store
         self._clock = clock
         self._on_commit = on_commit
@@ -59,7 +63,10 @@ class Ledger:
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
-        self._tail = Tail(DatabaseSource(store), self._news) if store.shared else None
+        self._copy = copy
+        self._source = copy.source if copy is not None else None
+        source = self._source or DatabaseSource(store)
+        self._tail = Tail(source, self._news) if store.shared else None
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_batcher_waiting", "Changes queued.", self.batcher.waiting),
             ("sunwire_batches", "Batches committed.", lambda: self.batcher.batches),
@@ -72,14 +79,23 @@ class Ledger:
         """Called once. Where other nodes write to the store too, one of them runs a consumer."""
         added = list(projections)
         if self._store.shared:
+            names = [lease_of(one.name) for one in added]
             self.leases = leases.Leases(
                 self._store,
-                [lease_of(one.name) for one in added],
+                names if self._copy is None else [*names, RELAY],
                 lifetime=leases.LIFETIME,
                 renew=leases.RENEW,
             )
         self.consumers += [
-            Consumer(one, self._store, self.batcher, self._clock, self._on_hints, self.leases)
+            Consumer(
+                one,
+                self._store,
+                self.batcher,
+                self._clock,
+                self._on_hints,
+                self.leases,
+                self._source,
+            )
             for one in added
         ]
 
@@ -103,6 +119,9 @@ class Ledger:
                 nursery.start_soon(self.leases.run)
             if self._tail is not None:
                 nursery.start_soon(self._tail.run)
+            if self._copy is not None:
+                nursery.start_soon(self._copy.source.run, self.hinted)
+                nursery.start_soon(self._copy.relay.run, self.leases or leases.SoleOwner())
             try:
                 yield
             finally:
@@ -128,6 +147,10 @@ class Ledger:
 
     def _committed(self, batch: Batch) -> None:
         self._on_commit(batch)
+        if self._copy is not None:
+            # For those who read the copy it is news when it has come there.
+            self._copy.relay.notice()
+            return
         if self._tail is not None:
             end = batch.head.position
             self._tail.committed(end - len(batch.entries), end)

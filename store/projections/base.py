@@ -75,7 +75,8 @@ async def offset(tx: Transaction, name: str) -> int:
     return found[0][0] if found else 0
 
 
-async def _move(tx: Transaction, name: str, position: int, fence: int, now_ms: int) -> None:
+async def move(tx: Transaction, name: str, position: int, fence: int, now_ms: int) -> None:
+    """Sets the offset of a consumer."""
     await tx.run(
         tx.dialect.upsert("consumers", ("name",), ("position", "fence", "updated_ms")),
         (name, position, fence, now_ms),
@@ -107,7 +108,7 @@ async def consume(
     if reached == position:
         return Consumed(position=position, read=0)
     hints = await projection.project(tx, entries) if entries else []
-    await _move(tx, projection.name, reached, fence, now_ms)
+    await move(tx, projection.name, reached, fence, now_ms)
     return Consumed(position=reached, read=len(entries), hints=_known(hints))
 
 
@@ -134,7 +135,7 @@ async def skip_entry(
         tx.dialect.insert_new("dead_letters", ("consumer", "position", "error", "at_ms")),
         (name, entries[0].position, error[:2000], now_ms),
     )
-    await _move(tx, name, entries[0].position, fence, now_ms)
+    await move(tx, name, entries[0].position, fence, now_ms)
     return entries[0].position
 
 
@@ -167,5 +168,5 @@ class Consume(SingleChange[Consumed], frozen=True, kw_only=True):
         if reached == position:
             return Consumed(position=position, read=0)
         hints = await self.projection.project(tx, entries) if entries else []
-        await _move(tx, self.projection.name, reached, self.fence, tx.now_ms)
+        await move(tx, self.projection.name, reached, self.fence, tx.now_ms)
         return Consumed(position=reached, read=len(entries), hints=_known(hints))

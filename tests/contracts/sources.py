@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from store.interface import Store
 from store.sources import DatabaseSource, Source
+from tests.contracts import kafka
 
 OpenSource = Callable[[Store], AbstractAsyncContextManager[Source]]
 
@@ -16,4 +17,8 @@ async def _database(store: Store) -> AsyncIterator[Source]:
     yield DatabaseSource(store)
 
 
-SOURCES: dict[str, OpenSource] = {"database": _database}
+SOURCES: dict[str, OpenSource] = {
+    "database": _database,
+    "kafka": kafka.copied,
+    "no-kafka": kafka.away,
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import pytest
 
 from store.interface import Store
 from store.log import Entry, Kind, Stream
 from store.sources import Source
+from tests.contracts.backends import BACKENDS, OpenStore, opener
 from tests.contracts.sources import SOURCES, OpenSource
 from tests.contracts.statements import Put, log_of, run
 
@@ -17,9 +19,32 @@ COUNT = 40
 FOLLOWED = (7, 8, 20, 33, 40)
 
 
-@pytest.fixture(params=SOURCES)
-def open_source(request: pytest.FixtureRequest) -> OpenSource:
-    return SOURCES[request.param]
+class Case(NamedTuple):
+    open_store: OpenStore
+    open_source: OpenSource
+
+
+CASES = [
+    *((backend, "database") for backend in BACKENDS),
+    *(("sqlite-in-memory", source) for source in SOURCES if source != "database"),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    backend, source = request.param
+    with BACKENDS[backend].start() as databases:
+        yield Case(opener(databases), SOURCES[source])
+
+
+@pytest.fixture(scope="module")
+def open_store(case: Case) -> OpenStore:
+    return case.open_store
+
+
+@pytest.fixture
+def open_source(case: Case) -> OpenSource:
+    return case.open_source
 
 
 async def put(store: Store, count: int) -> None:
@@ -47,6 +72,7 @@ async def read_on(
         assert stretch.after == after
         assert stretch.reached >= after
         assert len(stretch.entries) <= limit
+        assert stretch.entries or stretch.reached >= up_to
         assert all(after < entry.position <= stretch.reached for entry in stretch.entries)
         entries += stretch.entries
         after = stretch.reached
@@ -100,6 +126,7 @@ async def test_only_the_kinds_asked_for_come(
 async def test_beyond_the_head_there_is_nothing_yet(store: Store, open_source: OpenSource) -> None:
     async with open_source(store) as source:
         assert await source.read(0, 10) == (0, 0, [])
+        assert await source.read(0, 10, {Kind.FOLLOWED}) == (0, 0, [])
         await put(store, 3)
         await read_on(source, 0, 3, 10)
         for after in (3, 7):

@@ -22,6 +22,7 @@ OTHER: dict[str, Any] = {
     "blobs": "cassandra://ann:secret@db/media",
     "migrate": "check",
     "redis": "redis://:secret@here:1/2",
+    "log_copy": "kafka://here:1,there:2/log",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
     "log_format": "console",

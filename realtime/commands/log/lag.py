@@ -5,6 +5,7 @@ from __future__ import annotations
 from realtime.commands.common import show as print_line
 from realtime.commands.log.common import work_on
 from realtime.commands.place import HERE, Where
+from realtime.events.relay import NAME as RELAY
 from realtime.fitting import projections
 from store.interface import Store
 from store.queries.consumers import statuses
@@ -29,7 +30,7 @@ def lag(*, place: Where = HERE) -> None:
                     "entries_behind": one.entries_behind,
                     "seconds_behind": one.seconds_behind,
                     "dead": one.dead,
-                    "known": one.name in known,
+                    "known": one.name in known or one.name == RELAY,
                 }
             )
 
