@@ -29,7 +29,7 @@ def demo(
     users: Annotated[int, Parameter(help="how many people, 3 to 40")] = 12,
     drop: Annotated[bool, Parameter(help="cut connections on the way")] = True,
     kill: Annotated[
-        bool, Parameter(help="kill -9 the server in the middle, and start it again")
+        bool, Parameter(help="kill -9 the server, or a node, in the middle, and start it again")
     ] = True,
     deadline: Annotated[float, Parameter(help="seconds that all of it may take")] = 180.0,
     keep: Annotated[
@@ -39,6 +39,9 @@ def demo(
     store: Annotated[
         str, Parameter(help="sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, empty")
     ] = "sqlite",
+    nodes: Annotated[
+        int, Parameter(help="how many servers share that database, each on a port of its own")
+    ] = 1,
 ) -> None:
     """Starts a server in a temporary folder and lets people use it; compares what each device
     received with what it should have received.
@@ -48,10 +51,11 @@ def demo(
     server is killed. Exit code 1 when anything is lost, doubled, reordered or altered.
 
     The figures of --json are documented in docs/demo.md: `ok`, `error`, `seed`, `users`,
-    `drop`, `kill`, `seconds`, `server_kills`, `connections_cut`, `uploads_cut`, `reconnects`,
-    `done`, `expected`, `received`, `devices` (each `device`, `user_id`, `expected`,
-    `received`, `receipts`, `signals`, `reconnects`, `retries`, `duplicates_ignored`,
-    `differences`) and `differences` (each `who`, `where`, `what`, `detail`).
+    `nodes`, `drop`, `kill`, `seconds`, `server_kills`, `moved`, `connections_cut`,
+    `uploads_cut`, `reconnects`, `done`, `expected`, `received`, `devices` (each `device`,
+    `user_id`, `expected`, `received`, `receipts`, `signals`, `reconnects`, `retries`,
+    `duplicates_ignored`, `differences`) and `differences` (each `who`, `where`, `what`,
+    `detail`).
     """
     ok = False
 
@@ -65,6 +69,7 @@ def demo(
             deadline=deadline,
             keep=keep,
             store=store,
+            nodes=nodes,
         )
         started = trio.current_time()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,7 +13,7 @@ from realtime.demo.photos import Photograph
 from realtime.demo.record import Record
 from realtime.demo.relay import Relay
 from realtime.demo.world import Room, World
-from rpc.client import Client, ClientOptions, SqliteState, dial_url, open_client
+from rpc.client import Client, ClientOptions, SqliteState, dial_urls, open_client
 from rpc.client.keys import new_key
 from rpc.client.media import upload
 from rpc.errors import CallError, Code
@@ -25,12 +25,12 @@ CODE_PATIENCE = 10.0
 
 
 class Device:
-    """A client that stays connected through a line that breaks, and a record of all that it
-    was given. The cursor and the offline queue are on disk."""
+    """A client that stays connected through lines that break, one to each node, and a record of
+    all that it was given. The cursor and the offline queue are on disk."""
 
-    def __init__(self, name: str, relay: Relay, folder: Path, random: Random) -> None:
+    def __init__(self, name: str, relays: Sequence[Relay], folder: Path, random: Random) -> None:
         self.name = name
-        self.relay = relay
+        self.relays = relays
         self.record = Record()
         self.client: Client
         self.session_id = 0
@@ -50,7 +50,8 @@ class Device:
             stable_after=0.25,
             random=self._random,
         )
-        dial = dial_url(f"ws://127.0.0.1:{self.relay.port}")
+        urls = [f"ws://127.0.0.1:{relay.port}" for relay in self.relays]
+        dial = dial_urls(urls, random=self._random)
         try:
             async with open_client(dial, state=state, options=options) as client:
                 self.client = client
@@ -61,6 +62,10 @@ class Device:
                         self._recorded.set()
         finally:
             state.close()
+
+    def is_at(self, nodes: Iterable[int]) -> bool:
+        """Whether it is connected to one of these nodes."""
+        return self.client.connected and any(self.relays[node].connected for node in nodes)
 
     def close(self) -> None:
         """Ends `run` with a closing handshake."""

@@ -38,6 +38,10 @@ class Relay:
             nursery.start_soon(trio.serve_listeners, self._handle, listeners)
             task_status.started()
 
+    @property
+    def connected(self) -> bool:
+        return bool(self._open)
+
     def arm(self, cuts: int) -> None:
         """Cuts so many connections more, the present one among them."""
         self._left += cuts

@@ -44,10 +44,12 @@ class Report:
 
     seed: int
     users: int
+    nodes: int
     drop: bool
     kill: bool
     seconds: float = 0.0
     server_kills: int = 0
+    moved: int = 0  # devices, from a killed node to another
     connections_cut: int = 0
     uploads_cut: int = 0
     done: Counter[str] = field(default_factory=Counter)
@@ -77,10 +79,12 @@ class Report:
             "error": self.error,
             "seed": self.seed,
             "users": self.users,
+            "nodes": self.nodes,
             "drop": self.drop,
             "kill": self.kill,
             "seconds": round(self.seconds, 2),
             "server_kills": self.server_kills,
+            "moved": self.moved,
             "connections_cut": self.connections_cut,
             "uploads_cut": self.uploads_cut,
             "reconnects": sum(device.reconnects for device in self.devices),
@@ -102,6 +106,11 @@ class Report:
             f"{self.seconds:.1f} s.",
             highlight=False,
         )
+        if self.nodes > 1:
+            console.print(
+                f"Of {self.nodes} nodes the killed one sent {self.moved} devices to the others.",
+                highlight=False,
+            )
         for one in self.differences[:MOST_SHOWN]:
             console.print(
                 f"[bold red]{one.what}[/] {one.who}, {one.where}: ", end="", highlight=False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,11 +15,11 @@ import trio
 from realtime.demo.check import Difference, tally
 from realtime.demo.fetch import fetch
 from realtime.demo.gallery import check_pictures
+from realtime.demo.nodes import Nodes, serving
 from realtime.demo.person import Device, Person
 from realtime.demo.photos import Photograph, photographs
 from realtime.demo.relay import Relay
 from realtime.demo.report import DeviceFigures, Report
-from realtime.demo.server import DemoServer
 from realtime.demo.state import check_held, check_queue_order, check_state
 from realtime.demo.story import NotSettled, Story
 from realtime.demo.verdict import check_device, told
@@ -37,6 +37,8 @@ NAMES = (
 LEAST_USERS, MOST_USERS = 3, 40
 CUT_AFTER = (200, 20_000)  # bytes of a websocket, its handshake included
 CUT_UPLOAD_AFTER = (2_000, 500_000)
+MOST_NODES = 8
+SQLITE = "sqlite"
 CONSUMED = 10.0  # seconds for counts and timelines to follow, which no update tells of
 
 
@@ -50,7 +52,8 @@ class Plan:
     kill: bool = True
     deadline: float = 180.0
     keep: Path | None = None
-    store: str = "sqlite"
+    store: str = SQLITE
+    nodes: int = 1
 
 
 async def run(plan: Plan, say: Callable[[str], None]) -> Report:
@@ -58,8 +61,14 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Report:
     of the report. Raises `ValueError` for a plan that cannot be carried out."""
     if not LEAST_USERS <= plan.users <= MOST_USERS:
         raise ValueError(f"--users is from {LEAST_USERS} to {MOST_USERS}")
+    if not 1 <= plan.nodes <= MOST_NODES:
+        raise ValueError(f"--nodes is from 1 to {MOST_NODES}")
+    if plan.nodes > 1 and plan.store == SQLITE:
+        raise ValueError("several --nodes need a --store that they share: mysql://…")
     pictures = photographs()
-    report = Report(seed=plan.seed, users=plan.users, drop=plan.drop, kill=plan.kill)
+    report = Report(
+        seed=plan.seed, users=plan.users, nodes=plan.nodes, drop=plan.drop, kill=plan.kill
+    )
     started = trio.current_time()
     with _folder(plan.keep) as folder:
         demo = _Demo(plan, report, folder, say)
@@ -93,19 +102,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep.resolve()
 
 
-@asynccontextmanager
-async def _serving(folder: Path, store: str) -> AsyncIterator[DemoServer]:
-    """A running server; whatever became of it, it is gone afterwards."""
-    async with trio.open_nursery() as nursery:
-        server = DemoServer(folder, nursery, store)
-        try:
-            await server.start()
-            yield server
-        finally:
-            await server.aclose()
-            nursery.cancel_scope.cancel()
-
-
 class _Demo:
     def __init__(
         self, plan: Plan, report: Report, folder: Path, say: Callable[[str], None]
@@ -119,7 +115,7 @@ class _Demo:
         self._people: list[Person] = []
         self._relays: list[Relay] = []
         self._media_relay: Relay | None = None
-        self._server: DemoServer | None = None
+        self._nodes: Nodes | None = None
         self._story: Story | None = None
         self._stage = "the server starts"
 
@@ -128,20 +124,24 @@ class _Demo:
         return self._stage or (self._story.act if self._story else "")
 
     async def play(self, pictures: Iterator[Photograph]) -> None:
-        async with _serving(self._folder, self._plan.store) as server, trio.open_nursery() as lines:
-            self._server = server
-            media_relay = await self._line(lines, server.media_port, "media", *CUT_UPLOAD_AFTER)
+        plan = self._plan
+        async with (
+            serving(self._folder, plan.store, plan.nodes) as nodes,
+            trio.open_nursery() as lines,
+        ):
+            self._nodes = nodes
+            media_relay = await self._line(lines, nodes.media_port, "media", *CUT_UPLOAD_AFTER)
             self._media_relay = media_relay
-            await self._gather(lines, server, media_relay, pictures)
+            await self._gather(lines, nodes, media_relay, pictures)
             self._story = Story(
                 self._world,
                 self._people,
-                server,
+                nodes,
                 self._relays,
                 media_relay,
                 self._random,
-                drop=self._plan.drop,
-                kill=self._plan.kill,
+                drop=plan.drop,
+                kill=plan.kill,
                 say=self._say,
             )
             self._stage = ""
@@ -151,14 +151,14 @@ class _Demo:
                 self._report.add_error(f"{self.act}: {error}")
             self._stage = "comparing"
             self._say("everything is compared")
-            await self._compare(f"ws://127.0.0.1:{server.port}", server.media_url)
+            await self._compare(nodes.url, nodes.media_url)
             for _, device in self._devices:
                 device.close()
             self._stage = "the server stops"
-            await server.end()
+            await nodes.end()
             lines.cancel_scope.cancel()
         self._report.differences += [
-            Difference("the server", "its log", "server", line) for line in server.errors
+            Difference("the server", "its log", "server", line) for line in nodes.errors
         ]
 
     def count(self) -> None:
@@ -167,7 +167,8 @@ class _Demo:
         report.done = self._world.counts + self._world.circles.counts
         report.connections_cut = sum(relay.cuts for relay in self._relays)
         report.uploads_cut = self._media_relay.cuts if self._media_relay else 0
-        report.server_kills = self._server.kills if self._server else 0
+        report.server_kills = self._nodes.kills if self._nodes else 0
+        report.moved = self._story.moved if self._story else 0
 
     @property
     def _devices(self) -> list[tuple[Person, Device]]:
@@ -183,11 +184,11 @@ class _Demo:
     async def _gather(
         self,
         nursery: trio.Nursery,
-        server: DemoServer,
+        nodes: Nodes,
         media_relay: Relay,
         pictures: Iterator[Photograph],
     ) -> None:
-        """Everybody with his devices, each on a line of its own; some have two."""
+        """Everybody with his devices, each on lines of its own; some have two devices."""
         users = self._plan.users
         clients = self._folder / "clients"
         clients.mkdir()
@@ -196,10 +197,13 @@ class _Demo:
             devices = []
             for kind in ("phone", "laptop")[: 2 if number % 6 == 0 else 1]:
                 label = f"{name}/{kind}"
-                relay = await self._line(nursery, server.port, label, *CUT_AFTER)
-                self._relays.append(relay)
+                relays = [
+                    await self._line(nursery, port, f"{label} {node}", *CUT_AFTER)
+                    for node, port in enumerate(nodes.ports)
+                ]
+                self._relays += relays
                 random = Random(f"{self._plan.seed} {label} client")
-                device = Device(label, relay, clients, random)
+                device = Device(label, relays, clients, random)
                 await nursery.start(device.run)
                 devices.append(device)
             random = Random(f"{self._plan.seed} {name}")

@@ -16,21 +16,30 @@ ATTEMPTS = 3  # to find ports that nobody takes in the meantime
 class DemoServer(ServerProcess):
     """Keeps its log in the folder, and what it logged as an error over all its lives."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery, store: str) -> None:
-        """The store goes by the environment: no list of processes is to show it, there may be
-        a password in it."""
+    def __init__(
+        self,
+        folder: Path,
+        nursery: trio.Nursery,
+        store: str,
+        number: int = 0,
+        media_url: str = "",
+    ) -> None:
+        """`number` is that of a node, the first being 0; `media_url` leads to the one that has
+        the blobs, if it is another. The store goes by the environment: no list of processes is
+        to show it, there may be a password in it."""
+        suffix = str(number + 1) if number else ""
         super().__init__(
-            folder / "data",
+            folder / f"data{suffix}",
             nursery,
+            *(("--media-url", media_url) if media_url else ()),
             *("--log-level", "info", "--log-format", "json", "--grace", str(GRACE)),
             *("--sensitive-per-minute", "100000"),  # all people sign in from one address
             folder=folder,  # where no settings file is
             variables={"SUNWIRE_STORE": store},
             on_output=self._keep,
         )
-        self._log = folder / "server.log"
+        self._log = folder / f"server{suffix}.log"
         self._begun = False
-        self.kills = 0
 
     @property
     def media_url(self) -> str:
@@ -47,10 +56,6 @@ class DemoServer(ServerProcess):
                     raise
                 self.port, self.media_port, self.ops_port = free_ports(3)
         self._begun = True
-
-    async def kill(self) -> None:
-        await super().kill()
-        self.kills += 1
 
     async def end(self) -> None:
         """SIGTERM. Raises `ServerError` when it does not end by itself, with exit code 0,

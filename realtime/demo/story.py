@@ -14,9 +14,9 @@ from random import Random
 import trio
 
 from realtime.demo.circles import Comment, Post
+from realtime.demo.nodes import Nodes
 from realtime.demo.person import PATIENCE, Device, Person
 from realtime.demo.relay import Relay
-from realtime.demo.server import DemoServer
 from realtime.demo.verdict import has_all
 from realtime.demo.world import Room, World
 from rpc.proto import (
@@ -52,7 +52,7 @@ class Story:
         self,
         world: World,
         people: Sequence[Person],
-        server: DemoServer,
+        nodes: Nodes,
         relays: Sequence[Relay],
         media_relay: Relay,
         random: Random,
@@ -63,7 +63,7 @@ class Story:
     ) -> None:
         self._world = world
         self._people = people
-        self._server = server
+        self._nodes = nodes
         self._relays = relays
         self._media_relay = media_relay
         self._random = random
@@ -72,6 +72,7 @@ class Story:
         self._say = say
         self._half_said = trio.Event()
         self.act = ""  # the present one
+        self.moved = 0  # devices that a killed node has sent to another
 
     async def play(self) -> None:
         """Raises `CallError` for a call that was refused, and `NotSettled`."""
@@ -129,7 +130,7 @@ class Story:
     async def _arrive(self) -> None:
         async def sign_up(person: Person) -> None:
             await person.ask_for_code()
-            await person.sign_up(await self._server.code(person.address, PATIENCE))
+            await person.sign_up(await self._nodes.code(person.address, PATIENCE))
 
         await self._everybody(sign_up)
 
@@ -210,18 +211,38 @@ class Story:
     # The conversation
 
     async def _talk_through_a_kill(self) -> None:
-        async with trio.open_nursery() as nursery:
-            if self._kill:
-                nursery.start_soon(self._kill_in_the_middle)
+        """With a kill -9 in the middle. Of several nodes the others go on with everybody, and
+        the killed one comes back when all has been said."""
+        if not self._kill:
             await self._talk()
+            return
+        several = self._nodes.victim > 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._move_in_the_middle if several else self._kill_in_the_middle)
+            await self._talk()
+        if several:
+            self._say("the killed node is started again")
+            await self._nodes.restart()
 
     async def _kill_in_the_middle(self) -> None:
-        """kill -9 in the middle of the conversation, and a new process on the data."""
         await self._half_said.wait()
         self._say("kill -9, and a new server process")
-        await self._server.kill()
+        await self._nodes.kill()
         await trio.sleep(self._random.uniform(0.0, 0.5))
-        await self._server.start()
+        await self._nodes.restart()
+
+    async def _move_in_the_middle(self) -> None:
+        await self._half_said.wait()
+        devices = [device for person in self._people for device in person.devices]
+        killed = self._nodes.victim
+        there = [device for device in devices if device.is_at([killed])]
+        self._say(f"kill -9 of the node at which {len(there)} of {len(devices)} devices are")
+        await self._nodes.kill()
+        with trio.move_on_after(SETTLE):
+            while not all(device.is_at(range(killed)) for device in there):  # noqa: ASYNC110
+                await trio.sleep(POLL)
+        self.moved = sum(device.is_at(range(killed)) for device in there)
+        self._say(f"{self.moved} of them are at another")
 
     async def _talk(self) -> None:
         await self._everybody(self._converse)

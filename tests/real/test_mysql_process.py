@@ -50,13 +50,13 @@ async def test_another_node_takes_over_where_the_first_one_stopped(
             assert [message.id for message in messages] == [sent.id]
 
 
-async def test_the_demo_loses_nothing(admin: Admin) -> None:
+async def test_the_demo_loses_nothing_with_two_nodes(admin: Admin) -> None:
     async with admin.database() as address:
         with trio.fail_after(100):
             done = await trio.run_process(
                 [
-                    *(sys.executable, "-m", "realtime", "demo", "--json", "--users", "3"),
-                    *("--store", url_of(address)),
+                    *(sys.executable, "-m", "realtime", "demo", "--json", "--users", "5"),
+                    *("--store", url_of(address), "--nodes", "2"),
                 ],
                 capture_stdout=True,
                 check=False,
@@ -65,6 +65,8 @@ async def test_the_demo_loses_nothing(admin: Admin) -> None:
         found = json.loads(done.stdout)
         assert (found["ok"], found["error"], found["differences"]) == (True, "", [])
         assert found["expected"] == found["received"] > 100
+        assert (found["nodes"], found["server_kills"]) == (2, 1)
+        assert found["moved"] > 0
         posts = await admin.execute(f"SELECT COUNT(*) FROM {address.database}.posts")
         assert posts[0][0] > 0
 

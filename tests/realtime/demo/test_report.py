@@ -34,6 +34,7 @@ def report(*differences: Difference, error: str = "") -> Report:
     return Report(
         seed=1,
         users=3,
+        nodes=1,
         drop=True,
         kill=False,
         done=Counter(messages=3, post_edits=1),
@@ -118,10 +119,19 @@ def test_the_keys_are_documented() -> None:
     assert named <= set(re.findall(r"`([a-z_]+)`", command.demo.__doc__))
 
 
-@pytest.mark.parametrize("users", [2, 41])
-async def test_a_plan_that_cannot_be_carried_out(users: int) -> None:
-    with pytest.raises(ValueError, match="users"):
-        await play(Plan(users=users), print)
+@pytest.mark.parametrize(
+    ("plan", "about"),
+    [
+        (Plan(users=2), "users"),
+        (Plan(users=41), "users"),
+        (Plan(nodes=0), "nodes"),
+        (Plan(nodes=9, store="mysql://ann@127.0.0.1/x"), "nodes"),
+        (Plan(nodes=2), "share"),
+    ],
+)
+async def test_a_plan_that_cannot_be_carried_out(plan: Plan, about: str) -> None:
+    with pytest.raises(ValueError, match=about):
+        await play(plan, print)
 
 
 def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
