@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from store.log import Entry, Kind
@@ -33,7 +33,7 @@ class Window:
     def reached(self) -> int:
         return self.after + len(self._entries)
 
-    def add(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Iterable[Entry]) -> None:
         """Takes what follows, and drops what it has had. Behind a gap it begins anew."""
         for entry in entries:
             missing = entry.position - self.reached - 1
