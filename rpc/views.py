@@ -20,6 +20,7 @@ from store.records import (
     MemberRecord,
     MessageRecord,
     NotificationRecord,
+    NotificationSettingsRecord,
     PostRecord,
     ProfileRecord,
     ReceiptRecord,
@@ -203,4 +204,11 @@ class Views:
             latest_ms=record.latest_ms,
             seen=record.seen,
             changed=record.changed,
+        )
+
+    def notification_settings(
+        self, record: NotificationSettingsRecord
+    ) -> models_pb2.NotificationSettings:
+        return models_pb2.NotificationSettings(
+            muted=[_enum(kind) for kind in record.muted], changed=record.changed
         )

@@ -48,6 +48,7 @@ class Kind(StrEnum):
     NOTIFIED = "notification.added"
     UNNOTIFIED = "notification.removed"
     NOTIFICATIONS_SEEN = "notifications.seen"
+    NOTIFICATION_SETTINGS = "notifications.settings"
     MEDIA_STORED = "media.stored"
 
 

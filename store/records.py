@@ -38,6 +38,7 @@ class NotificationKind(IntEnum):
     COMMENT = 2
     REPLY = 3
     FOLLOW = 4
+    MENTION = 5
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +222,14 @@ class RemovedRecord(Record, frozen=True, kw_only=True):
 
     notification_id: int
     changed: int
+
+
+class NotificationSettingsRecord(Record, frozen=True, kw_only=True):
+    """Of which kinds a user wants no notifications."""
+
+    user_id: int
+    muted: tuple[NotificationKind, ...]
+    changed: int  # 0: never
 
 
 class SeenRecord(Record, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from store.records import (
     MemberRecord,
     MessageRecord,
     NotificationRecord,
+    NotificationSettingsRecord,
     PostRecord,
     ProfileRecord,
     ReceiptRecord,
@@ -55,6 +56,7 @@ class Renderer:
             NotificationRecord: ("notification", views.notification),
             RemovedRecord: ("notification_removed", _removed),
             SeenRecord: ("notifications_seen", _seen),
+            NotificationSettingsRecord: ("notification_settings", views.notification_settings),
             SessionRecord: ("session", views.session),
             MediaRecord: ("media", views.media),
         }

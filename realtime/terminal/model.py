@@ -389,6 +389,9 @@ def told(notification: Notification) -> str:
         return f"{who} answered your comment: {notification.comment_text}"
     if kind == models_pb2.NOTIFICATION_FOLLOW:
         return f"{who} started following you"
+    if kind == models_pb2.NOTIFICATION_MENTION:
+        text = notification.comment_text
+        return f"{who} mentioned you in a {f'comment: {text}' if text else 'post'}"
     return f"{who} did something that this version does not know"
 
 

@@ -260,7 +260,7 @@ class Stream(_message.Message):
     def __init__(self, kind: _Optional[_Union[StreamKind, str]] = ..., id: _Optional[int] = ...) -> None: ...
 
 class Update(_message.Message):
-    __slots__ = ("stream", "sequence", "position", "actor_id", "message", "room", "member", "receipt", "message_hidden", "profile", "post", "like", "comment", "follow", "notification", "notification_removed", "notifications_seen", "session", "media", "block")
+    __slots__ = ("stream", "sequence", "position", "actor_id", "message", "room", "member", "receipt", "message_hidden", "profile", "post", "like", "comment", "follow", "notification", "notification_removed", "notifications_seen", "session", "media", "block", "notification_settings")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +281,7 @@ class Update(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MEDIA_FIELD_NUMBER: _ClassVar[int]
     BLOCK_FIELD_NUMBER: _ClassVar[int]
+    NOTIFICATION_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     stream: Stream
     sequence: int
     position: int
@@ -301,7 +302,8 @@ class Update(_message.Message):
     session: _models_pb2.Session
     media: _models_pb2.MediaObject
     block: Block
-    def __init__(self, stream: _Optional[_Union[Stream, _Mapping]] = ..., sequence: _Optional[int] = ..., position: _Optional[int] = ..., actor_id: _Optional[int] = ..., message: _Optional[_Union[_models_pb2.Message, _Mapping]] = ..., room: _Optional[_Union[_models_pb2.Room, _Mapping]] = ..., member: _Optional[_Union[_models_pb2.Member, _Mapping]] = ..., receipt: _Optional[_Union[_models_pb2.Receipt, _Mapping]] = ..., message_hidden: _Optional[_Union[MessageHidden, _Mapping]] = ..., profile: _Optional[_Union[_models_pb2.Profile, _Mapping]] = ..., post: _Optional[_Union[_models_pb2.Post, _Mapping]] = ..., like: _Optional[_Union[Like, _Mapping]] = ..., comment: _Optional[_Union[_models_pb2.Comment, _Mapping]] = ..., follow: _Optional[_Union[Follow, _Mapping]] = ..., notification: _Optional[_Union[_models_pb2.Notification, _Mapping]] = ..., notification_removed: _Optional[_Union[NotificationRemoved, _Mapping]] = ..., notifications_seen: _Optional[_Union[NotificationsSeen, _Mapping]] = ..., session: _Optional[_Union[_models_pb2.Session, _Mapping]] = ..., media: _Optional[_Union[_models_pb2.MediaObject, _Mapping]] = ..., block: _Optional[_Union[Block, _Mapping]] = ...) -> None: ...
+    notification_settings: _models_pb2.NotificationSettings
+    def __init__(self, stream: _Optional[_Union[Stream, _Mapping]] = ..., sequence: _Optional[int] = ..., position: _Optional[int] = ..., actor_id: _Optional[int] = ..., message: _Optional[_Union[_models_pb2.Message, _Mapping]] = ..., room: _Optional[_Union[_models_pb2.Room, _Mapping]] = ..., member: _Optional[_Union[_models_pb2.Member, _Mapping]] = ..., receipt: _Optional[_Union[_models_pb2.Receipt, _Mapping]] = ..., message_hidden: _Optional[_Union[MessageHidden, _Mapping]] = ..., profile: _Optional[_Union[_models_pb2.Profile, _Mapping]] = ..., post: _Optional[_Union[_models_pb2.Post, _Mapping]] = ..., like: _Optional[_Union[Like, _Mapping]] = ..., comment: _Optional[_Union[_models_pb2.Comment, _Mapping]] = ..., follow: _Optional[_Union[Follow, _Mapping]] = ..., notification: _Optional[_Union[_models_pb2.Notification, _Mapping]] = ..., notification_removed: _Optional[_Union[NotificationRemoved, _Mapping]] = ..., notifications_seen: _Optional[_Union[NotificationsSeen, _Mapping]] = ..., session: _Optional[_Union[_models_pb2.Session, _Mapping]] = ..., media: _Optional[_Union[_models_pb2.MediaObject, _Mapping]] = ..., block: _Optional[_Union[Block, _Mapping]] = ..., notification_settings: _Optional[_Union[_models_pb2.NotificationSettings, _Mapping]] = ...) -> None: ...
 
 class MessageHidden(_message.Message):
     __slots__ = ("room_id", "message_id")

@@ -34,6 +34,7 @@ class NotificationKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTIFICATION_COMMENT: _ClassVar[NotificationKind]
     NOTIFICATION_REPLY: _ClassVar[NotificationKind]
     NOTIFICATION_FOLLOW: _ClassVar[NotificationKind]
+    NOTIFICATION_MENTION: _ClassVar[NotificationKind]
 PURPOSE_UNSPECIFIED: Purpose
 PURPOSE_POST: Purpose
 PURPOSE_AVATAR: Purpose
@@ -50,6 +51,7 @@ NOTIFICATION_LIKE: NotificationKind
 NOTIFICATION_COMMENT: NotificationKind
 NOTIFICATION_REPLY: NotificationKind
 NOTIFICATION_FOLLOW: NotificationKind
+NOTIFICATION_MENTION: NotificationKind
 
 class User(_message.Message):
     __slots__ = ("id", "username", "name", "avatar")
@@ -278,6 +280,14 @@ class Notification(_message.Message):
     actor_count: int
     others: _containers.RepeatedCompositeFieldContainer[User]
     def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[NotificationKind, str]] = ..., actor: _Optional[_Union[User, _Mapping]] = ..., post_id: _Optional[int] = ..., post_media: _Optional[_Union[MediaObject, _Mapping]] = ..., comment_id: _Optional[int] = ..., comment_text: _Optional[str] = ..., latest_ms: _Optional[int] = ..., seen: _Optional[bool] = ..., changed: _Optional[int] = ..., latest: _Optional[int] = ..., actor_count: _Optional[int] = ..., others: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class NotificationSettings(_message.Message):
+    __slots__ = ("muted", "changed")
+    MUTED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    muted: _containers.RepeatedScalarFieldContainer[NotificationKind]
+    changed: int
+    def __init__(self, muted: _Optional[_Iterable[_Union[NotificationKind, str]]] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("id", "device", "client", "created_ms", "last_used_ms", "current", "revoked")

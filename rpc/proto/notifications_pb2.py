@@ -27,7 +27,7 @@ from rpc.proto import options_pb2 as rpc_dot_proto_dot_options__pb2
 from rpc.proto import frames_pb2 as rpc_dot_proto_dot_frames__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drpc/proto/notifications.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\x1a\x16rpc/proto/frames.proto\"J\n\x18ListNotificationsRequest\x12\x15\n\x05\x61\x66ter\x18\x01 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x02 \x01(\rB\x08\x92\xb5\x18\x04\x30\x64\x38\x01\"j\n\x19ListNotificationsResponse\x12/\n\rnotifications\x18\x01 \x03(\x0b\x32\x18.sunwire.v1.Notification\x12\x0c\n\x04next\x18\x02 \x01(\x0c\x12\x0e\n\x06unseen\x18\x03 \x01(\x03\"(\n\x0fMarkSeenRequest\x12\x15\n\x05up_to\x18\x01 \x01(\x03\x42\x06\x92\xb5\x18\x02\x08\x01\x32\xc3\x01\n\rNotifications\x12\x62\n\x11ListNotifications\x12$.sunwire.v1.ListNotificationsRequest\x1a%.sunwire.v1.ListNotificationsResponse\"\x00\x12N\n\x08MarkSeen\x12\x1b.sunwire.v1.MarkSeenRequest\x1a\x1d.sunwire.v1.NotificationsSeen\"\x06\x8a\xb5\x18\x02\x18\x01\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drpc/proto/notifications.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\x1a\x16rpc/proto/frames.proto\"J\n\x18ListNotificationsRequest\x12\x15\n\x05\x61\x66ter\x18\x01 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x02 \x01(\rB\x08\x92\xb5\x18\x04\x30\x64\x38\x01\"j\n\x19ListNotificationsResponse\x12/\n\rnotifications\x18\x01 \x03(\x0b\x32\x18.sunwire.v1.Notification\x12\x0c\n\x04next\x18\x02 \x01(\x0c\x12\x0e\n\x06unseen\x18\x03 \x01(\x03\"\x14\n\x12\x43ountUnseenRequest\"\x1d\n\x0bUnseenCount\x12\x0e\n\x06unseen\x18\x01 \x01(\x03\" \n\x1eGetNotificationSettingsRequest\"T\n\x0fMuteKindRequest\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.sunwire.v1.NotificationKindB\x06\x92\xb5\x18\x02\x08\x01\x12\r\n\x05muted\x18\x02 \x01(\x08\"(\n\x0fMarkSeenRequest\x12\x15\n\x05up_to\x18\x01 \x01(\x03\x42\x06\x92\xb5\x18\x02\x08\x01\x32\xbf\x03\n\rNotifications\x12\x62\n\x11ListNotifications\x12$.sunwire.v1.ListNotificationsRequest\x1a%.sunwire.v1.ListNotificationsResponse\"\x00\x12N\n\x08MarkSeen\x12\x1b.sunwire.v1.MarkSeenRequest\x1a\x1d.sunwire.v1.NotificationsSeen\"\x06\x8a\xb5\x18\x02\x18\x01\x12H\n\x0b\x43ountUnseen\x12\x1e.sunwire.v1.CountUnseenRequest\x1a\x17.sunwire.v1.UnseenCount\"\x00\x12]\n\x0bGetSettings\x12*.sunwire.v1.GetNotificationSettingsRequest\x1a .sunwire.v1.NotificationSettings\"\x00\x12Q\n\x08MuteKind\x12\x1b.sunwire.v1.MuteKindRequest\x1a .sunwire.v1.NotificationSettings\"\x06\x8a\xb5\x18\x02\x18\x01\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNOTIFICATIONSREQUEST'].fields_by_name['after']._serialized_options = b'\222\265\030\002\030@'
   _globals['_LISTNOTIFICATIONSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTNOTIFICATIONSREQUEST'].fields_by_name['limit']._serialized_options = b'\222\265\030\0040d8\001'
+  _globals['_MUTEKINDREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_MUTEKINDREQUEST'].fields_by_name['kind']._serialized_options = b'\222\265\030\002\010\001'
   _globals['_MARKSEENREQUEST'].fields_by_name['up_to']._loaded_options = None
   _globals['_MARKSEENREQUEST'].fields_by_name['up_to']._serialized_options = b'\222\265\030\002\010\001'
   _globals['_NOTIFICATIONS'].methods_by_name['MarkSeen']._loaded_options = None
   _globals['_NOTIFICATIONS'].methods_by_name['MarkSeen']._serialized_options = b'\212\265\030\002\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['MuteKind']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['MuteKind']._serialized_options = b'\212\265\030\002\030\001'
   _globals['_LISTNOTIFICATIONSREQUEST']._serialized_start=118
   _globals['_LISTNOTIFICATIONSREQUEST']._serialized_end=192
   _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_start=194
   _globals['_LISTNOTIFICATIONSRESPONSE']._serialized_end=300
-  _globals['_MARKSEENREQUEST']._serialized_start=302
-  _globals['_MARKSEENREQUEST']._serialized_end=342
-  _globals['_NOTIFICATIONS']._serialized_start=345
-  _globals['_NOTIFICATIONS']._serialized_end=540
+  _globals['_COUNTUNSEENREQUEST']._serialized_start=302
+  _globals['_COUNTUNSEENREQUEST']._serialized_end=322
+  _globals['_UNSEENCOUNT']._serialized_start=324
+  _globals['_UNSEENCOUNT']._serialized_end=353
+  _globals['_GETNOTIFICATIONSETTINGSREQUEST']._serialized_start=355
+  _globals['_GETNOTIFICATIONSETTINGSREQUEST']._serialized_end=387
+  _globals['_MUTEKINDREQUEST']._serialized_start=389
+  _globals['_MUTEKINDREQUEST']._serialized_end=473
+  _globals['_MARKSEENREQUEST']._serialized_start=475
+  _globals['_MARKSEENREQUEST']._serialized_end=515
+  _globals['_NOTIFICATIONS']._serialized_start=518
+  _globals['_NOTIFICATIONS']._serialized_end=965
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,28 @@ class ListNotificationsResponse(_message.Message):
     unseen: int
     def __init__(self, notifications: _Optional[_Iterable[_Union[_models_pb2.Notification, _Mapping]]] = ..., next: _Optional[bytes] = ..., unseen: _Optional[int] = ...) -> None: ...
 
+class CountUnseenRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UnseenCount(_message.Message):
+    __slots__ = ("unseen",)
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    unseen: int
+    def __init__(self, unseen: _Optional[int] = ...) -> None: ...
+
+class GetNotificationSettingsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class MuteKindRequest(_message.Message):
+    __slots__ = ("kind", "muted")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MUTED_FIELD_NUMBER: _ClassVar[int]
+    kind: _models_pb2.NotificationKind
+    muted: bool
+    def __init__(self, kind: _Optional[_Union[_models_pb2.NotificationKind, str]] = ..., muted: _Optional[bool] = ...) -> None: ...
+
 class MarkSeenRequest(_message.Message):
     __slots__ = ("up_to",)
     UP_TO_FIELD_NUMBER: _ClassVar[int]

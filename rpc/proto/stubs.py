@@ -710,6 +710,24 @@ class NotificationsService(ABC):
     ) -> frames_pb2.NotificationsSeen:
         """Everything whose `latest` is not above `up_to` is seen; what comes later begins anew."""
 
+    @abstractmethod
+    async def count_unseen(
+        self, ctx: CallContext, request: notifications_pb2.CountUnseenRequest
+    ) -> notifications_pb2.UnseenCount:
+        """What a badge shows, without the list."""
+
+    @abstractmethod
+    async def get_settings(
+        self, ctx: CallContext, request: notifications_pb2.GetNotificationSettingsRequest
+    ) -> models_pb2.NotificationSettings:
+        """`Notifications.GetSettings`"""
+
+    @abstractmethod
+    async def mute_kind(
+        self, ctx: CallContext, request: notifications_pb2.MuteKindRequest
+    ) -> models_pb2.NotificationSettings:
+        """Turns one kind off, or on again; what was told already stays."""
+
 
 class NotificationsClient:
     """Typed calls of the Notifications service over any `Caller`."""
@@ -732,6 +750,30 @@ class NotificationsClient:
     ) -> frames_pb2.NotificationsSeen:
         return await self._caller.call(
             "Notifications.MarkSeen", request, frames_pb2.NotificationsSeen, timeout=timeout
+        )
+
+    async def count_unseen(
+        self, request: notifications_pb2.CountUnseenRequest, *, timeout: float | None = None
+    ) -> notifications_pb2.UnseenCount:
+        return await self._caller.call(
+            "Notifications.CountUnseen", request, notifications_pb2.UnseenCount, timeout=timeout
+        )
+
+    async def get_settings(
+        self,
+        request: notifications_pb2.GetNotificationSettingsRequest,
+        *,
+        timeout: float | None = None,
+    ) -> models_pb2.NotificationSettings:
+        return await self._caller.call(
+            "Notifications.GetSettings", request, models_pb2.NotificationSettings, timeout=timeout
+        )
+
+    async def mute_kind(
+        self, request: notifications_pb2.MuteKindRequest, *, timeout: float | None = None
+    ) -> models_pb2.NotificationSettings:
+        return await self._caller.call(
+            "Notifications.MuteKind", request, models_pb2.NotificationSettings, timeout=timeout
         )
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from store import rules
 from store.changes.base import Change, Key, SingleChange
+from store.changes.mentions import Said, remove_mentions, rewrite_mentions, write_mentions
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.blocks import apart_from, between
@@ -79,6 +80,7 @@ class AddComment(Change[CommentRecord], frozen=True, kw_only=True):
                 for c in made
             ],
         )
+        await write_mentions(tx, [Said(c.post_id, c.id, c.text, c.id) for c in made])
         return outcomes
 
 
@@ -162,6 +164,7 @@ class EditComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
             "UPDATE comments SET text = ?, edited_ms = ?, changed = ? WHERE id = ?",
             (self.text, tx.now_ms, entry.position, comment.id),
         )
+        await rewrite_mentions(tx, Said(comment.post_id, comment.id, self.text, entry.position))
         return (await comments_by_id(tx, [comment.id]))[comment.id]
 
 
@@ -211,4 +214,5 @@ class DeleteComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
             "UPDATE comments SET text = '', deleted = 1, changed = ? WHERE id = ?",
             (entry.position, comment.id),
         )
+        await remove_mentions(tx, comment.post_id, comment.id)
         return (await comments_by_id(tx, [comment.id]))[comment.id]

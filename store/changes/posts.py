@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from store import rules
 from store.changes.base import Change, Key, SingleChange
+from store.changes.mentions import Said, remove_mentions, rewrite_mentions, write_mentions
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.blocks import between_two
@@ -59,6 +60,7 @@ class CreatePost(Change[PostRecord], frozen=True, kw_only=True):
                 for p in made
             ],
         )
+        await write_mentions(tx, [Said(p.id, 0, p.text, p.id) for p in made])
         return outcomes
 
 
@@ -111,6 +113,7 @@ class EditPost(SingleChange[PostRecord], frozen=True, kw_only=True):
             "UPDATE posts SET text = ?, edited_ms = ?, changed = ? WHERE id = ?",
             (self.text, tx.now_ms, entry.position, self.post_id),
         )
+        await rewrite_mentions(tx, Said(self.post_id, 0, self.text, entry.position))
         return (await posts_by_id(tx, [self.post_id], self.user_id))[self.post_id]
 
 
@@ -158,4 +161,5 @@ class DeletePost(SingleChange[PostRecord], frozen=True, kw_only=True):
             "UPDATE posts SET text = '', media = '', deleted = 1, changed = ? WHERE id = ?",
             (entry.position, self.post_id),
         )
+        await remove_mentions(tx, self.post_id)
         return (await posts_by_id(tx, [self.post_id], self.user_id))[self.post_id]

@@ -10,12 +10,12 @@ else has happened and however late it is read. That makes groups a function of t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from store.log import Entry
-from store.projections.causes import Cause, Telling
+from store.projections.causes import Cause, Telling, Text
 from store.records import NotificationKind
 
 NAMED = 3  # the latest actors of a group that a notification names
@@ -53,6 +53,7 @@ class Group:
     closed: int = 0  # position of the look that closed it; 0: open
     face: Face = NOBODY
     told: Face = NOBODY  # the face that was told
+    told_at: int = 0  # position of the entry that told it
     by: int = 0  # who has changed it last
     again: bool = False  # to be told again, with the same face
     stale: bool = False  # somebody it named has left: the face is to be made afresh
@@ -60,6 +61,19 @@ class Group:
     @property
     def changed(self) -> bool:
         return self.again or self.stale or self.face != self.told
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A user who has notifications, as far as the log was read."""
+
+    muted: int = 0  # bits: 1 << kind
+    held: int = 0  # notifications
+    stored: tuple[int, int] = (0, 0)
+
+    @property
+    def changed(self) -> bool:
+        return (self.muted, self.held) != self.stored
 
 
 class Deed(NamedTuple):
@@ -76,13 +90,14 @@ class Grouping:
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
+        self.receivers: dict[int, Receiver] = {}
         self.looks: list[tuple[int, int]] = []  # (user, position)
         self.gone_posts: dict[int, None] = {}
         self._open: defaultdict[int, dict[Key, Group]] = defaultdict(dict)  # by user
         self._known: dict[Cause, Deed] = {}  # as it was before this step
         self._standing: dict[Cause, Deed] = {}
         self._shares: Counter[tuple[Group, int]] = Counter()  # deeds of an actor in a group
-        self._of_comment: defaultdict[int, dict[Cause, None]] = defaultdict(dict)
+        self._of_text: defaultdict[Text, dict[Cause, None]] = defaultdict(dict)
 
     def load(self, group: Group) -> None:
         self.groups.append(group)
@@ -96,11 +111,17 @@ class Grouping:
     # What the log says, entry by entry
 
     def tell(self, telling: Telling, entry: Entry) -> None:
-        """A cause has come about. One that stands already is told of no more."""
-        cause = telling.cause
-        if cause in self._standing:
+        """A cause has come about. One that stands already is told of no more, nor is a text of
+        which the user has heard for another reason."""
+        muted = self.receivers[telling.user_id].muted
+        reason = next((one for one in telling.reasons if not muted >> one.kind & 1), None)
+        if reason is None:
             return
-        key = Key(cause.user_id, cause.kind, cause.post_id, telling.about_id)
+        cause = telling.cause(reason.kind)
+        heard = () if cause.text is None else self._of_text[cause.text]
+        if cause in self._standing or any(one.user_id == cause.user_id for one in heard):
+            return
+        key = Key(cause.user_id, cause.kind, cause.post_id, reason.about_id)
         group = self._open[key.user_id].get(key)
         if group is None:
             group = Group(key, entry.position)
@@ -128,7 +149,8 @@ class Grouping:
         if deed is None or deed.position > entry.position:
             return
         del self._standing[cause]
-        self._of_comment[cause.comment_id].pop(cause, None)
+        if cause.text is not None:
+            del self._of_text[cause.text][cause]
         group = deed.group
         group.by = entry.actor_id
         self._shares[group, cause.actor_id] -= 1
@@ -137,8 +159,8 @@ class Grouping:
         if cause.actor_id in group.face.recent:
             group.stale = True
 
-    def take_back_comment(self, comment_id: int, entry: Entry) -> None:
-        for cause in list(self._of_comment[comment_id]):
+    def take_back_text(self, text: Text, entry: Entry) -> None:
+        for cause in list(self._of_text[text]):
             self.take_back(cause, entry)
 
     def take_back_between(self, one: int, other: int, entry: Entry) -> None:
@@ -148,11 +170,17 @@ class Grouping:
             if between and cause.post_id not in self.gone_posts:
                 self.take_back(cause, entry)
 
-    def edit_comment(self, comment_id: int, entry: Entry) -> None:
-        """Groups that show a comment show it anew."""
-        for cause in self._of_comment[comment_id]:
-            group = self._standing[cause].group
-            if group.face.comment_id == comment_id:
+    def edit(self, text: Text, entry: Entry, mentioned: Mapping[int, int]) -> None:
+        """Whom a text mentions no more (or again since, of which a later entry tells) leaves;
+        groups that show the text, and were told before it changed, show it anew."""
+        for cause in list(self._of_text[text]):
+            deed = self._standing[cause]
+            gone = mentioned.get(cause.user_id) != deed.position
+            if cause.kind is NotificationKind.MENTION and gone:
+                self.take_back(cause, entry)
+            group = deed.group
+            shown = text.comment_id and group.face.comment_id == text.comment_id
+            if shown and group.told_at < entry.position:
                 group.again, group.by = True, entry.actor_id
 
     def take_back_post(self, post_id: int, entry: Entry) -> None:
@@ -188,5 +216,5 @@ class Grouping:
     def _stand(self, cause: Cause, deed: Deed) -> None:
         self._standing[cause] = deed
         self._shares[deed.group, cause.actor_id] += 1
-        if cause.comment_id:
-            self._of_comment[cause.comment_id][cause] = None
+        if cause.text is not None:
+            self._of_text[cause.text][cause] = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from store.log import Entry, Kind, Stream, WriteTransaction
-from store.projections.causes import Cause, Telling
-from store.projections.grouping import NAMED, Deed, Face, Group, Grouping, Key
+from store.projections.causes import Cause, Telling, text_of
+from store.projections.grouping import NAMED, Deed, Face, Group, Grouping, Key, Receiver
 from store.records import NotificationKind, RemovedRecord
 from store.transaction import Row, Transaction, Value
 
@@ -17,7 +16,7 @@ GROUPS_AT_ONCE = 50
 
 GROUP = (
     "id, user_id, kind, post_id, about_id, opened, closed, actors, recent, latest, latest_ms, "
-    "comment_id"
+    "comment_id, changed"
 )
 
 Told = Sequence[tuple[Entry, Sequence[Telling]]]
@@ -26,9 +25,7 @@ Told = Sequence[tuple[Entry, Sequence[Telling]]]
 async def load(tx: Transaction, told: Told) -> Grouping:
     """The groups that entries may concern, and the causes."""
     causes = await _causes(tx, [entry for entry, _ in told])
-    open_for = [
-        (telling.cause.user_id, telling.cause.post_id) for _, those in told for telling in those
-    ]
+    open_for = [(telling.user_id, telling.post_id) for _, those in told for telling in those]
     gone = [entry.subject_id for entry, _ in told if entry.kind is Kind.POST_DELETED]
     groups = {
         row[0]: _group(row)
@@ -53,7 +50,24 @@ async def load(tx: Transaction, told: Told) -> Grouping:
         grouping.load(group)
     for cause, (group_id, position, at_ms) in causes.items():
         grouping.load_cause(cause, Deed(groups[group_id], position, at_ms))
+    concerned = {group.key.user_id for group in groups.values()}
+    concerned.update(user_id for user_id, _ in open_for)
+    concerned.update(e.stream.id for e, _ in told if e.kind is Kind.NOTIFICATION_SETTINGS)
+    grouping.receivers = await _receivers(tx, list(concerned))
     return grouping
+
+
+async def _receivers(tx: Transaction, user_ids: Sequence[int]) -> dict[int, Receiver]:
+    if not user_ids:
+        return {}
+    found = await tx.rows(
+        "SELECT user_id, muted, held FROM notification_receivers WHERE user_id IN "
+        + tx.dialect.in_list(len(user_ids)),
+        user_ids,
+    )
+    return {user_id: Receiver() for user_id in user_ids} | {
+        user_id: Receiver(muted, held, (muted, held)) for user_id, muted, held in found
+    }
 
 
 async def _causes(tx: Transaction, entries: Sequence[Entry]) -> dict[Cause, tuple[int, int, int]]:
@@ -69,8 +83,8 @@ async def _causes(tx: Transaction, entries: Sequence[Entry]) -> dict[Cause, tupl
         elif entry.kind is Kind.BLOCKED:
             apart[entry.actor_id, entry.subject_id] = None
             apart[entry.subject_id, entry.actor_id] = None
-        elif entry.other_id:  # a comment, in its writer's stream
-            acted[entry.other_id, entry.stream.id] = None
+        elif text := text_of(entry):
+            acted[text.post_id, entry.stream.id] = None
     found: list[Row] = []
     for where, pairs in (
         ("(post_id, actor_id)", acted),
@@ -91,7 +105,7 @@ def _group(row: Row) -> Group:
     """A row of `GROUP`."""
     face = Face(row[7], tuple(map(int, row[8].split())), *row[9:12])
     key = Key(row[1], NotificationKind(row[2]), row[3], row[4])
-    return Group(key, row[5], id=row[0], closed=row[6], face=face, told=face)
+    return Group(key, row[5], id=row[0], closed=row[6], face=face, told=face, told_at=row[12])
 
 
 async def save(tx: WriteTransaction, grouping: Grouping) -> None:
@@ -112,9 +126,11 @@ async def save(tx: WriteTransaction, grouping: Grouping) -> None:
     await _write_new(tx, new)
     await _write_again(tx, [one for one in old if one.face.actors and one.changed])
     await _take_back(tx, [(one.key.user_id, one.id, one.by) for one in gone])
-    await _keep_few(
-        tx, Counter(one.key.user_id for one in new), Counter(one.key.user_id for one in gone)
-    )
+    for group in new:
+        grouping.receivers[group.key.user_id].held += 1
+    for group in gone:
+        grouping.receivers[group.key.user_id].held -= 1
+    await _keep_few(tx, grouping.receivers)
 
 
 async def _open_streams(tx: WriteTransaction, user_ids: Iterable[int]) -> None:
@@ -193,8 +209,7 @@ async def _next(tx: Transaction, named: dict[int, list[int]]) -> list[Row]:
 
 async def _write_new(tx: Transaction, groups: Sequence[Group]) -> None:
     await tx.run_many(
-        f"INSERT INTO notification_groups ({GROUP}, changed) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO notification_groups ({GROUP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(one.id, *one.key, one.opened, one.closed, *_columns(one.face), one.id) for one in groups],
     )
 
@@ -223,35 +238,22 @@ async def _take_back(tx: WriteTransaction, gone: Sequence[tuple[int, int, int]])
     await tx.run_many("DELETE FROM notification_groups WHERE id = ?", [(one[1],) for one in gone])
 
 
-async def _keep_few(tx: WriteTransaction, more: Counter[int], less: Counter[int]) -> None:
-    """Counts what each user has, and takes back the oldest of what is too much."""
-    users = list(more | less)
-    if not users:
-        return
-    held: Counter[int] = Counter(
-        dict(
-            await tx.rows(
-                "SELECT user_id, held FROM notification_receivers WHERE user_id IN "
-                + tx.dialect.in_list(len(users)),
-                users,
-            )
-        )
-    )
+async def _keep_few(tx: WriteTransaction, receivers: Mapping[int, Receiver]) -> None:
+    """Takes back the oldest of what is too much, and writes what each user has."""
     old: list[tuple[int, int, int]] = []
-    for user_id in users:
-        held[user_id] += more[user_id] - less[user_id]
-        if held[user_id] > KEPT:
+    for user_id, receiver in receivers.items():
+        if receiver.held > KEPT:
             found = await tx.rows(
                 "SELECT id FROM notification_groups WHERE user_id = ? ORDER BY latest LIMIT ?",
-                (user_id, held[user_id] - KEPT),
+                (user_id, receiver.held - KEPT),
             )
             old += [(user_id, row[0], 0) for row in found]
-            held[user_id] = KEPT
+            receiver.held = KEPT
     await _take_back(tx, old)
     await tx.run_many(
         "DELETE FROM notification_causes WHERE notification_id = ?", [(one[1],) for one in old]
     )
     await tx.run_many(
-        tx.dialect.upsert("notification_receivers", ("user_id",), ("held",)),
-        [(user_id, held[user_id]) for user_id in users],
+        tx.dialect.upsert("notification_receivers", ("user_id",), ("muted", "held")),
+        [(user_id, one.muted, one.held) for user_id, one in receivers.items() if one.changed],
     )

@@ -11,7 +11,12 @@ from store.queries.comments import load_comments
 from store.queries.follows import load_follows
 from store.queries.likes import load_likes
 from store.queries.media import media_by_position
-from store.queries.notifications import load_notifications, load_removed, load_seen
+from store.queries.notifications import (
+    load_notifications,
+    load_removed,
+    load_seen,
+    load_settings,
+)
 from store.queries.posts import load_posts
 from store.queries.sessions import load_sessions
 from store.queries.users import load_profiles
@@ -101,5 +106,6 @@ LOADERS: dict[Kind, Loader] = {
     Kind.NOTIFIED: load_notifications,
     Kind.UNNOTIFIED: load_removed,
     Kind.NOTIFICATIONS_SEEN: load_seen,
+    Kind.NOTIFICATION_SETTINGS: load_settings,
     Kind.MEDIA_STORED: _media,
 }

@@ -1,4 +1,4 @@
-"""Notifications, and the pointer up to which each user has seen his."""
+"""Notifications, the pointer up to which each user has seen his, and of what he wants none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from store.queries.media import media_by_id
 from store.queries.paging import below, cut
 from store.queries.posts import heads
 from store.queries.users import users_by_id
-from store.records import NotificationKind, NotificationRecord, RemovedRecord, SeenRecord
+from store.records import (
+    NotificationKind,
+    NotificationRecord,
+    NotificationSettingsRecord,
+    RemovedRecord,
+    SeenRecord,
+)
 from store.transaction import Row, Transaction
 
 NOTIFICATION = "id, user_id, kind, actors, recent, post_id, comment_id, latest, latest_ms, changed"
@@ -98,6 +104,23 @@ async def unseen(tx: Transaction, user_id: int) -> int:
     return count
 
 
+def bits_of(kinds: Iterable[NotificationKind]) -> int:
+    """Kinds as a number, in which each has its bit."""
+    return sum(1 << kind for kind in kinds)
+
+
+def kinds_of(bits: int) -> tuple[NotificationKind, ...]:
+    return tuple(kind for kind in NotificationKind if bits >> kind & 1)
+
+
+async def notification_settings(tx: Transaction, user_id: int) -> NotificationSettingsRecord:
+    found = await tx.rows(
+        "SELECT muted, changed FROM notification_settings WHERE user_id = ?", (user_id,)
+    )
+    muted, changed = found[0] if found else (0, 0)
+    return NotificationSettingsRecord(user_id=user_id, muted=kinds_of(muted), changed=changed)
+
+
 async def load_notifications(tx: Transaction, entries: Sequence[Entry]) -> None:
     """For `hydrate`: what was taken back meanwhile stays None, and of several entries about one
     notification all but the last, which carries its present state."""
@@ -116,3 +139,11 @@ async def load_seen(_: Transaction, entries: Sequence[Entry]) -> None:
     """For `hydrate`: pointers never move back, so the entry's own is enough."""
     for entry in entries:
         entry.record = SeenRecord(up_to=entry.subject_id, changed=entry.position)
+
+
+async def load_settings(_: Transaction, entries: Sequence[Entry]) -> None:
+    """For `hydrate`: an entry says which kinds are muted from there on."""
+    for entry in entries:
+        entry.record = NotificationSettingsRecord(
+            user_id=entry.stream.id, muted=kinds_of(entry.other_id), changed=entry.position
+        )

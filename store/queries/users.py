@@ -66,6 +66,19 @@ async def user_id_by_username(tx: Transaction, username: str) -> int | None:
     return found[0][0] if found else None
 
 
+async def user_ids_by_username(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
+    """The users among names in lower case, by these."""
+    wanted = list(dict.fromkeys(names))
+    if not wanted:
+        return {}
+    found = await tx.rows(
+        "SELECT username_key, id FROM users WHERE username_key IN "
+        + tx.dialect.in_list(len(wanted)),
+        wanted,
+    )
+    return dict(found)
+
+
 async def user_id_by_address(tx: Transaction, address: str) -> int | None:
     """By a normalised address."""
     found = await tx.rows("SELECT user_id FROM addresses WHERE address = ?", (address,))

@@ -23,7 +23,7 @@ from store.changes.messages import (
     MovePointer,
     SendMessage,
 )
-from store.changes.notifications import MarkSeen
+from store.changes.notifications import MarkSeen, MuteKind
 from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember, UpdateRoom
 from store.changes.sessions import (
@@ -36,7 +36,7 @@ from store.changes.sessions import (
     SignInWithPassword,
 )
 from store.queries import codes
-from store.records import Purpose
+from store.records import NotificationKind, Purpose
 from tests.store.social import ANN, BEN, CAT, DAN, Social
 
 C = TypeVar("C", bound=Change[Any])
@@ -158,6 +158,7 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
     DeleteComment: lambda scene: DeleteComment(user_id=ANN, comment_id=scene.comment),
     SetFollow: lambda scene: SetFollow(follower_id=ANN, followee_id=BEN, following=True),
     SetBlock: lambda scene: SetBlock(blocker_id=ANN, blocked_id=BEN, blocked=True),
+    MuteKind: lambda scene: MuteKind(user_id=ANN, kind=NotificationKind.LIKE, muted=True),
     MarkSeen: lambda scene: MarkSeen(user_id=ANN, up_to=scene.notification),
     ReserveMedia: lambda scene: ReserveMedia(
         owner_id=ANN, media_id="f" * 32, purpose=Purpose.AVATAR, size=5, sha256=b"s" * 32, name=TEXT

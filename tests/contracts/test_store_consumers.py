@@ -233,7 +233,7 @@ async def test_the_same_step_twice_in_a_batch_takes_effect_once(world: Social) -
     steps = [Consume(projection=world.notifications, limit=10) for _ in range(2)]
     batch = await world.commit(*steps)
     assert not any(isinstance(outcome, DomainError) for outcome in batch.outcomes)
-    assert [outcome.read for outcome in batch.outcomes] == [1, 0]
+    assert [outcome.read for outcome in batch.outcomes] == [2, 0]
     assert len(await world.told(ANN)) == 1
 
 

@@ -19,7 +19,7 @@ from tests.contracts.places import NewDatabase, connected
 from tests.contracts.statements import Put, run
 from tests.store.social import ANN, BEN, CAT, Social, populated
 
-LIKE, COMMENT, _, FOLLOW = NotificationKind
+LIKE, COMMENT, _, FOLLOW, _ = NotificationKind
 
 
 async def migrate_before(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

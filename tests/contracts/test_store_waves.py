@@ -25,11 +25,12 @@ from store.changes.messages import (
     MovePointer,
     SendMessage,
 )
+from store.changes.notifications import MuteKind
 from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember, UpdateRoom
 from store.changes.waves import waves
 from store.errors import DomainError
-from store.records import Purpose
+from store.records import NotificationKind, Purpose
 from store.transaction import Row
 from tests.contracts.backends import OpenStore
 from tests.contracts.examples import EXAMPLES
@@ -104,6 +105,7 @@ class Pool:
             ),
             lambda op: EditPost(op=op, user_id=user, post_id=post, text=text),
             lambda op: DeletePost(op=op, user_id=user, post_id=post),
+            lambda op: MuteKind(op=op, user_id=user, kind=NotificationKind.LIKE, muted=flag),
             lambda op: UpdateProfile(op=op, user_id=user, name=text, username=username),
             lambda op: ReserveMedia(op=op, owner_id=user, media_id=media, purpose=purpose, size=9),
             lambda op: StoreMedia(

@@ -9,9 +9,19 @@ import pytest
 
 from store.log import Kind
 from store.projections import notification_tables
-from store.projections.causes import Cause, Telling
+from store.projections.causes import Reason, Telling
 from store.projections.notifications import NotificationsProjection
-from store.queries import block_list, blocks, comments, follows, likes, notifications, pages, posts
+from store.queries import (
+    block_list,
+    blocks,
+    comments,
+    follows,
+    likes,
+    mentions,
+    notifications,
+    pages,
+    posts,
+)
 from store.records import NotificationKind
 from store.transaction import Row, Transaction, Value
 from tests.store.social import ANN, BEN, CAT, CountingTransaction, Social, open_social
@@ -68,6 +78,8 @@ async def full() -> Social:
         (pages.profile_posts, (ANN, BEN, 0, 30)),
         (notifications.notifications_page, (ANN, 0, 30)),
         (notifications.unseen, (ANN,)),
+        (notifications.notification_settings, (ANN,)),
+        (mentions.mentioned_since, (PAIRS,)),
     ],
 )
 async def test_no_table_is_scanned(query: object, args: tuple[object, ...]) -> None:
@@ -83,13 +95,13 @@ async def test_no_table_is_scanned(query: object, args: tuple[object, ...]) -> N
 async def test_what_a_step_of_notifications_needs_is_found_by_indexes() -> None:
     world = await full()
     entries = [e for e in await world.entries() if e.kind in NotificationsProjection.kinds]
-    cause = Cause(ANN, NotificationKind.LIKE, BEN, 1)
+    telling = Telling(ANN, BEN, (Reason(NotificationKind.LIKE),), 1)
     gone = msgspec.structs.replace(entries[0], kind=Kind.POST_DELETED)
     blocked = msgspec.structs.replace(entries[0], kind=Kind.BLOCKED)
-    told = [(entry, [Telling(cause)]) for entry in (*entries, gone, blocked)]
+    told = [(entry, [telling]) for entry in (*entries, gone, blocked)]
     steps = await world.store.read(plan, notification_tables.load, told)
     found = [step for step in steps if "notification_" in step]
-    assert len(found) == 7
+    assert len(found) == 8
     for table, columns in (
         ("notification_causes", "notification_causes_pair (user_id=? AND actor_id=?)"),
         ("notification_causes", "post_id=? AND actor_id=?"),
@@ -97,6 +109,7 @@ async def test_what_a_step_of_notifications_needs_is_found_by_indexes() -> None:
         ("notification_groups", "INTEGER PRIMARY KEY (rowid=?)"),
         ("notification_groups", "user_id=? AND post_id=? AND closed=?"),
         ("notification_causes", "notification_causes USING PRIMARY KEY (post_id=?)"),
+        ("notification_receivers", "INTEGER PRIMARY KEY (rowid=?)"),
     ):
         assert any(table in step and columns in step for step in found), (columns, found)
 

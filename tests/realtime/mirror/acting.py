@@ -32,3 +32,11 @@ def other_person(world: World, device: Device) -> int:
 
 def some_text(world: World) -> str:
     return f"text {world.rng.randrange(1 << 30)}"
+
+
+def some_words(world: World) -> str:
+    """A text that mentions somebody, at times."""
+    text = some_text(world)
+    if world.rng.random() < 0.3:
+        text += f" @{world.rng.choice(list(world.people.values())).username}"
+    return text

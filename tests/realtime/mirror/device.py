@@ -36,6 +36,7 @@ class Mirror:
         mine.following = set(got.following)
         mine.blocked = set(got.blocked)
         mine.notifications = {one.id: one for one in got.notifications}
+        mine.settings = got.settings
         mine.media = dict(got.media)
         self.rooms.load(room for room in got.rooms if room.room.id in got.history)
         for room_id, room in self.rooms.known.items():
@@ -119,6 +120,7 @@ class Mirror:
             "blocked": dict.fromkeys(mine.blocked, True),
             "notifications": told,
             "unseen": {0: sum(not one.seen for one in told.values())},
+            "settings": {0: mine.settings},
             "media": dict(mine.media),
         }
 

@@ -14,6 +14,7 @@ from rpc.proto.models_pb2 import (
     Member,
     Message,
     Notification,
+    NotificationSettings,
     Post,
     Profile,
     RoomSummary,
@@ -39,6 +40,7 @@ class Fetched:
     blocked: set[int] = field(default_factory=set)
     notifications: list[Notification] = field(default_factory=list)
     unseen: int = 0
+    settings: NotificationSettings = field(default_factory=NotificationSettings)
     media: dict[str, MediaObject] = field(default_factory=dict)  # his own that are stored
 
     def state(self, session_id: int) -> State:
@@ -75,6 +77,7 @@ class Fetched:
                 one.id: own.plain_notification(one, me, one.seen) for one in self.notifications
             },
             "unseen": {0: self.unseen},
+            "settings": {0: self.settings},
             "media": self.media,
         }
 
@@ -130,6 +133,7 @@ async def fetch(client: TestClient, posts: Iterable[int], media: Iterable[str]) 
     told = await client.call("Notifications.ListNotifications", limit=100)
     assert not told.next
     got.notifications, got.unseen = list(told.notifications), told.unseen
+    got.settings = await client.call("Notifications.GetSettings")
     for media_id in media:
         found = await client.call("Media.GetMedia", media_id=media_id)
         if found.mime:

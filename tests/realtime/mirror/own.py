@@ -4,7 +4,16 @@ follows, blocks, notifications, media."""
 from __future__ import annotations
 
 from rpc.proto import frames_pb2
-from rpc.proto.models_pb2 import Comment, MediaObject, Notification, Post, Profile, Session, User
+from rpc.proto.models_pb2 import (
+    Comment,
+    MediaObject,
+    Notification,
+    NotificationSettings,
+    Post,
+    Profile,
+    Session,
+    User,
+)
 from tests.realtime.mirror.rooms import plain_user
 
 
@@ -20,6 +29,7 @@ class Own:
         self.blocked: set[int] = set()
         self.notifications: dict[int, Notification] = {}
         self.seen_up_to = 0
+        self.settings = NotificationSettings()
         self.media: dict[str, MediaObject] = {}
 
     @property
@@ -86,6 +96,10 @@ class Own:
 
     def _take_notifications_seen(self, seen: frames_pb2.NotificationsSeen) -> None:
         self.seen_up_to = max(self.seen_up_to, seen.up_to)
+
+    def _take_notification_settings(self, settings: NotificationSettings) -> None:
+        if settings.changed > self.settings.changed:
+            self.settings = settings
 
     def _take_media(self, media: MediaObject) -> None:
         self.media[media.id] = media

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.records import Purpose
-from tests.realtime.mirror.acting import action, other_person, pick, some_text
+from store.records import NotificationKind, Purpose
+from tests.realtime.mirror.acting import action, other_person, pick, some_words
 from tests.realtime.mirror.device import Device
 from tests.realtime.mirror.world import World, allowed, photograph_of
 
@@ -19,7 +19,7 @@ async def create_post(world: World, device: Device) -> bool:
     media = []
     if world.rng.random() < 0.5:
         media.append(await world.photograph(device, Purpose.POST))
-    post = await device.client.call("Posts.CreatePost", text=some_text(world), media_ids=media)
+    post = await device.client.call("Posts.CreatePost", text=some_words(world), media_ids=media)
     world.posts.append(post.id)
     return True
 
@@ -28,7 +28,7 @@ async def create_post(world: World, device: Device) -> bool:
 async def edit_post(world: World, device: Device) -> bool:
     post_id = pick(world, sorted(device.mirror.own.posts))
     return post_id is not None and await allowed(
-        device.client.call("Posts.EditPost", post_id=post_id, text=some_text(world))
+        device.client.call("Posts.EditPost", post_id=post_id, text=some_words(world))
     )
 
 
@@ -66,7 +66,7 @@ async def add_comment(world: World, device: Device) -> bool:
 
     async def call() -> None:
         comment = await device.client.call(
-            "Comments.AddComment", post_id=post_id, text=some_text(world), reply_to=reply or 0
+            "Comments.AddComment", post_id=post_id, text=some_words(world), reply_to=reply or 0
         )
         world.comments.append(comment.id)
 
@@ -77,7 +77,7 @@ async def add_comment(world: World, device: Device) -> bool:
 async def edit_comment(world: World, device: Device) -> bool:
     comment_id = pick(world, sorted(device.mirror.own.comments))
     return comment_id is not None and await allowed(
-        device.client.call("Comments.EditComment", comment_id=comment_id, text=some_text(world))
+        device.client.call("Comments.EditComment", comment_id=comment_id, text=some_words(world))
     )
 
 
@@ -127,6 +127,15 @@ async def mark_seen(world: World, device: Device) -> bool:
     return told is not None and await allowed(
         device.client.call("Notifications.MarkSeen", up_to=told)
     )
+
+
+@action("Notifications.MuteKind")
+async def mute_kind(world: World, device: Device) -> bool:
+    """Now and then: what is muted is not told, and the other tests want to see it told."""
+    kind = world.rng.choice(list(NotificationKind))
+    muted = world.rng.random() < 0.3
+    await device.client.call("Notifications.MuteKind", kind=int(kind), muted=muted)
+    return True
 
 
 @action("Media.CreateUpload")

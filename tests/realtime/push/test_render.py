@@ -96,6 +96,12 @@ ROWS: dict[str, tuple[Any, dict[str, object]]] = {
     "notifications_seen": (
         rows.SeenRecord(up_to=9, changed=77), {"up_to": 9, "changed": 77},
     ),
+    "notification_settings": (
+        rows.NotificationSettingsRecord(
+            user_id=5, muted=(rows.NotificationKind.LIKE, rows.NotificationKind.MENTION), changed=77
+        ),
+        {"muted": [1, 5], "changed": 77},
+    ),
     "session": (
         rows.SessionRecord(
             id=9, user_id=5, device="phone", client="c", created_ms=1, last_used_ms=2,

@@ -6,13 +6,13 @@ from store.log import Entry, Kind, Stream
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
 from store.projections import notification_tables
-from store.projections.causes import Cause, Telling
+from store.projections.causes import Reason, Telling
 from store.projections.notification_tables import Told
 from store.records import NotificationKind
 from store.transaction import Transaction
 from tests.closing import until_the_end
 
-LIKE, _, _, FOLLOW = NotificationKind
+LIKE, _, _, FOLLOW, _ = NotificationKind
 USERS = range(1, 201)
 LOOKS = range(1, 16)  # each user has a follow of old from before each of these
 
@@ -74,7 +74,7 @@ async def test_a_step_of_notifications_reads_what_it_concerns(address: Address) 
     await store.write(_fill)
     await store.write(_analyze)
     told = [
-        (_entry(kind, subject), [Telling(Cause(user, of, 5000, post))])
+        (_entry(kind, subject), [Telling(user, 5000, (Reason(of),), post)])
         for user in USERS
         for kind, subject, of, post in (
             (Kind.FOLLOWED, user, FOLLOW, 0),

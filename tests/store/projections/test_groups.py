@@ -18,7 +18,7 @@ from store.records import NotificationKind, NotificationRecord, SeenRecord
 from tests.contracts.backends import OpenStore
 from tests.store.social import ANN, BEN, CAT, DAN, Social, social
 
-LIKE, COMMENT, REPLY, FOLLOW = NotificationKind
+LIKE, COMMENT, REPLY, FOLLOW, MENTION = NotificationKind
 CROWD = range(2, 9)
 
 
@@ -289,3 +289,16 @@ async def test_of_too_many_the_oldest_are_taken_back(
     await world.follow(BEN, ANN)
     await world.project()
     assert [one.kind for one in await world.told(ANN)] == [FOLLOW, LIKE, LIKE]
+
+
+async def test_a_look_that_is_read_again_closes_nothing_that_came_after_it(world: Social) -> None:
+    post = await world.post(ANN)
+    await world.like(BEN, post.id)
+    await world.project()
+    await look(world)
+    await world.like(CAT, post.id)
+    await world.project()
+    await world.run("DELETE FROM consumers")
+    await world.like(DAN, post.id)
+    await world.project()
+    assert [words(told) for told in await world.told(ANN)] == [([DAN, CAT], 2), ([BEN], 1)]

@@ -13,7 +13,7 @@ from store.queries.hydrate import hydrate
 from store.records import NotificationKind, NotificationRecord, RemovedRecord
 from tests.store.social import ANN, BEN, CAT, DAN, Social
 
-LIKE, COMMENT, REPLY, FOLLOW = NotificationKind
+LIKE, COMMENT, REPLY, FOLLOW, MENTION = NotificationKind
 
 
 async def news(world: Social, after: int) -> list[Entry]:
@@ -275,3 +275,17 @@ async def test_what_was_done_before_a_block_ended_is_never_told(world: Social) -
     assert await world.told(ANN) == []
     (told,) = await world.told(CAT)
     assert {one.id for one in told.actors} == {ANN, BEN}
+
+
+async def test_a_second_reading_of_the_log_takes_nothing_back(world: Social) -> None:
+    post = await world.post(ANN)
+    for on in (True, False, True):
+        await world.like(BEN, post.id, on)
+        await world.follow(BEN, ANN, on)
+    await world.project()
+    before, told = await world.head(), await world.told(ANN)
+    await world.run("DELETE FROM consumers")
+    while (await world.step("notifications", 1)).read:
+        pass
+    assert await world.head() == before
+    assert await world.told(ANN) == told

@@ -17,10 +17,11 @@ from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
-from store.changes.notifications import MarkSeen
+from store.changes.notifications import MarkSeen, MuteKind
 from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.errors import DomainError
 from store.log import Entry, Kind
+from store.mentions import mentioned
 from store.projections.base import Consume
 from store.projections.causes import Cause
 from store.queries.hydrate import hydrate
@@ -33,7 +34,7 @@ KINDS = (
     *("like", "unlike") * 4,
     *("comment", "reply", "follow", "unfollow") * 3,
     *("edit comment", "delete comment", "post", "seen", "consume") * 2,
-    *("edit", "delete"),
+    *("edit", "delete", "mute", "unmute"),
     *("block", "unblock", "unblock"),
 )
 STEPS = (*("home", "counters", "notifications") * 2, "notifications")
@@ -83,6 +84,11 @@ class Devices:
         ]
 
 
+def says(text: str, number: int) -> str:
+    """A text that mentions somebody, at times."""
+    return f"{text} @user{number % 7}, @User{number % 3}"
+
+
 def _shown(one: NotificationRecord, seen: bool) -> tuple[Any, ...]:
     face = (one.actors, one.actor_count, one.comment_id, one.comment_text, one.latest_ms)
     return (one.id, one.kind, face, one.latest, one.changed, seen)
@@ -101,25 +107,32 @@ class Story:
         other = USERS[number % len(USERS)]
         match kind:
             case "post":
-                return CreatePost(author_id=user, text="sea")
+                return CreatePost(author_id=user, text=says("sea", number))
             case "edit":
-                return EditPost(user_id=user, post_id=post, text="hill")
+                return EditPost(user_id=user, post_id=post, text=says("hill", number))
             case "delete":
                 return DeletePost(user_id=user, post_id=post)
             case "like" | "unlike":
                 return SetLike(user_id=user, post_id=post, liked=kind == "like")
             case "comment":
-                return AddComment(user_id=user, post_id=post, text="ah")
+                return AddComment(user_id=user, post_id=post, text=says("ah", number))
             case "reply":
-                return AddComment(user_id=user, post_id=in_post, text="oh", reply_to=comment)
+                return AddComment(
+                    user_id=user, post_id=in_post, text=says("oh", number), reply_to=comment
+                )
             case "edit comment":
-                return EditComment(user_id=user, comment_id=comment, text=f"edit {number}")
+                return EditComment(
+                    user_id=user, comment_id=comment, text=says(f"edit {number}", number)
+                )
             case "delete comment":
                 return DeleteComment(user_id=user, comment_id=comment)
             case "follow" | "unfollow":
                 return SetFollow(follower_id=user, followee_id=other, following=kind == "follow")
             case "block" | "unblock":
                 return SetBlock(blocker_id=user, blocked_id=other, blocked=kind == "block")
+            case "mute" | "unmute":
+                of = list(NotificationKind)[number % len(NotificationKind)]
+                return MuteKind(user_id=user, kind=of, muted=kind == "mute")
             case "seen":
                 held = list(self.devices.lists[user].values())
                 up_to = held[number % len(held)].latest if held else 1
@@ -193,32 +206,68 @@ async def expected_causes(world: Social) -> dict[Cause, Deed]:
     for one, other, active, position in await world.rows("SELECT * FROM blocks"):
         for pair in ((one, other), (other, one)):
             apart[pair] = max(apart.get(pair, 0), 1 << 62 if active else position)
+    settings = [
+        (entry.stream.id, entry.position, entry.other_id)
+        for entry in await world.entries()
+        if entry.kind is Kind.NOTIFICATION_SETTINGS
+    ]
+
+    def wants(user: int, kind: NotificationKind, position: int) -> bool:
+        masks = [mask for of, at, mask in settings if of == user and at < position]
+        return not (masks[-1] if masks else 0) & 1 << kind
+
     result: dict[Cause, Deed] = {}
+
+    def tell(cause: Cause, position: int, about: int = 0) -> bool:
+        pair = (cause.user_id, cause.actor_id)
+        told = wants(cause.user_id, cause.kind, position) and position > apart.get(pair, 0)
+        told = told and cause.user_id != cause.actor_id
+        if told:
+            result[cause] = Deed(position, about)
+        return told
+
     for author, actor, post, position in await world.rows(
         "SELECT p.author_id, l.user_id, p.id, l.changed FROM likes l "
         "JOIN posts p ON p.id = l.post_id WHERE p.deleted = 0"
     ):
-        result[Cause(author, NotificationKind.LIKE, actor, post)] = Deed(position)
+        tell(Cause(author, NotificationKind.LIKE, actor, post), position)
     for follower, followee, position in await world.rows(
         "SELECT follower_id, followee_id, changed FROM follows"
     ):
-        result[Cause(followee, NotificationKind.FOLLOW, follower)] = Deed(position)
+        tell(Cause(followee, NotificationKind.FOLLOW, follower), position)
+    heard: set[tuple[int, int]] = set()  # (comment, user)
     for author, actor, post, comment, about, answered in await world.rows(
         "SELECT p.author_id, c.author_id, p.id, c.id, r.id, r.author_id FROM comments c "
         "JOIN posts p ON p.id = c.post_id LEFT JOIN comments r ON r.id = c.reply_to "
         "WHERE p.deleted = 0 AND c.deleted = 0"
     ):
-        if answered != author:
-            cause = Cause(author, NotificationKind.COMMENT, actor, post, comment)
-            result[cause] = Deed(comment)
         if answered is not None:
             cause = Cause(answered, NotificationKind.REPLY, actor, post, comment)
-            result[cause] = Deed(comment, about)
+            if tell(cause, comment, about):
+                heard.add((comment, answered))
+        if (comment, author) not in heard:
+            cause = Cause(author, NotificationKind.COMMENT, actor, post, comment)
+            if tell(cause, comment):
+                heard.add((comment, author))
+    for user, actor, post, comment, since in await world.rows(
+        "SELECT m.user_id, COALESCE(c.author_id, p.author_id), p.id, m.comment_id, m.since "
+        "FROM mentions m JOIN posts p ON p.id = m.post_id "
+        "LEFT JOIN comments c ON c.id = m.comment_id WHERE p.deleted = 0"
+    ):
+        if (comment, user) not in heard:
+            tell(Cause(user, NotificationKind.MENTION, actor, post, comment), since, comment)
+    return result
+
+
+async def expected_mentions(world: Social) -> set[tuple[int, int, int]]:
+    """Of the texts that there are: (post, comment, user)."""
+    texts = await world.rows("SELECT id, 0, text FROM posts")
+    texts += await world.rows("SELECT post_id, id, text FROM comments")
     return {
-        cause: deed
-        for cause, deed in result.items()
-        if cause.user_id != cause.actor_id
-        and deed.position > apart.get((cause.user_id, cause.actor_id), 0)
+        (post, comment, int(name.removeprefix("user")))
+        for post, comment, text in texts
+        for name in mentioned(text)
+        if name in {f"user{user}" for user in USERS}
     }
 
 
@@ -275,9 +324,14 @@ async def check(world: Social) -> None:
     assert {row for row in found if any(row[1:])} == posts
     found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counters")
     assert {row for row in found if any(row[1:])} == people
+    found = await world.rows("SELECT post_id, comment_id, user_id FROM mentions")
+    assert set(found) == await expected_mentions(world)
     causes = await expected_causes(world)
     assert await present_causes(world) == {cause: deed.position for cause, deed in causes.items()}
     assert await present_groups(world) == await expected_groups(world)
+    found = await world.rows("SELECT user_id, muted FROM notification_receivers WHERE muted > 0")
+    muted = await world.rows("SELECT user_id, muted FROM notification_settings WHERE muted > 0")
+    assert set(found) == set(muted)
     found = await world.rows("SELECT user_id, held FROM notification_receivers WHERE held > 0")
     assert set(found) == set(
         await world.rows("SELECT user_id, COUNT(*) FROM notification_groups GROUP BY user_id")
@@ -332,8 +386,11 @@ def test_projections_run_again_from_the_start_come_to_the_same(
                 for table in tables:
                     await world.run(f"DELETE FROM {table}")
                 await world.run("DELETE FROM consumers")
+                head = await world.head()
                 await world.project(limit)
                 await check(world)
+                if tables == sums:  # what is there already is not told again
+                    assert await world.head() == head
 
     trio.run(main)
 
