@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from realtime.testing import TestClient
@@ -23,9 +24,11 @@ class Mirror:
         self.rooms = Rooms()
         self.tracker = Tracker()
         self._sequences: dict[StreamKey, int] = {}
+        self._hidden: set[int] = set()  # posts that could not be read when it was loaded
 
-    def load(self, got: Fetched) -> None:
-        """What the device loads when it starts afresh."""
+    def load(self, got: Fetched, posts: Iterable[int]) -> None:
+        """What the device loads when it starts afresh; `posts` are all that ever were."""
+        self._hidden = set(posts) - got.posts.keys()
         mine = self.own
         mine.profile = got.profile
         me = mine.me.id
@@ -42,6 +45,15 @@ class Mirror:
         for room_id, room in self.rooms.known.items():
             room.take_page(got.history[room_id], got.members[room_id])
             self.tracker.loaded(room_id, room.base)
+
+    def open_posts(self, got: Fetched) -> None:
+        """Posts that a block has hidden until now are opened, and tell of themselves."""
+        for post_id in self._hidden & got.posts.keys():
+            self.own.liked[post_id] = got.posts[post_id].liked_by_me
+        for one in got.comments:
+            if one.post_id in self._hidden and one.author.id == self.own.me.id:
+                self.own.comments[one.id] = one
+        self._hidden -= got.posts.keys()
 
     def fold(self, frame: ServerFrame) -> None:
         kind = frame.WhichOneof("frame")
@@ -155,7 +167,7 @@ class Device:
     async def load(self) -> None:
         """Forgets everything and begins anew. The cursor was adopted before this."""
         self.mirror = Mirror(self.client.session_id)
-        self.mirror.load(await self.fetch())
+        self.mirror.load(await self.fetch(), self._library.posts)
 
     async def start_afresh(self) -> None:
         await self.drop()

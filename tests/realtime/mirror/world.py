@@ -158,6 +158,7 @@ class World:
             got = await devices[0].fetch()
             for device in devices:
                 session_id = device.client.session_id
+                device.mirror.open_posts(got)
                 found = difference(device.mirror.state(set(got.posts)), got.state(session_id))
                 assert not found, f"{self.people[user_id].username}, session {session_id}:\n{found}"
 
