@@ -78,7 +78,7 @@ _READ, _WRITTEN = "the topic cannot be read", "the topic cannot be written"
 def check_reachable(address: Address) -> None:
     """Raises `Unavailable` where no broker answers."""
     with _mapped(f"no broker of {address} answers"):
-        AdminClient(_config(address)).list_topics(timeout=ANSWER)
+        AdminClient(client_config(address)).list_topics(timeout=ANSWER)
 
 
 class TopicReader:
@@ -94,7 +94,7 @@ class TopicReader:
         self._check_stop = check_stop
         with _mapped("no consumer"):
             self._consumer = Consumer(
-                {**_config(address), **_READING, "fetch.wait.max.ms": wait_ms}
+                {**client_config(address), **_READING, "fetch.wait.max.ms": wait_ms}
             )
         self.ended = False
 
@@ -202,7 +202,7 @@ class TopicWriter:
         with _mapped("no producer"):
             self._producer = Producer(
                 {
-                    **_config(address),
+                    **client_config(address),
                     "transactional.id": topic,
                     "transaction.timeout.ms": ABANDONED_MS,
                     "acks": "all",
@@ -264,7 +264,7 @@ def _slices(check_stop: Callable[[], None]) -> Iterator[bool]:
 
 def _make_topic(address: Address, topic: str) -> None:
     """With the replication and the retention that the brokers have by default."""
-    admin = AdminClient(_config(address))  # what it has promised ends with it
+    admin = AdminClient(client_config(address))  # what it has promised ends with it
     made = admin.create_topics(
         [NewTopic(topic, num_partitions=1, replication_factor=-1)], request_timeout=ANSWER
     )
@@ -276,7 +276,8 @@ def _make_topic(address: Address, topic: str) -> None:
                 raise
 
 
-def _config(address: Address) -> dict[str, Any]:
+def client_config(address: Address) -> dict[str, Any]:
+    """What all clients of the driver are made with."""
     return {**_COMMON, "bootstrap.servers": ",".join(address.servers)}
 
 

@@ -23,7 +23,7 @@ from realtime.events.relay import Relay
 from store.interface import Store
 from store.kafka.address import Address, parse
 from store.kafka.source import KafkaSource
-from store.kafka.topic import TopicReader, TopicWriter
+from store.kafka.topic import TopicReader, TopicWriter, client_config
 from store.log import Entry, Kind, read_head
 from store.sources import News, Source, Stretch
 
@@ -76,7 +76,7 @@ class Topic:
             reader.close()
 
     def drop(self) -> None:
-        admin = AdminClient({"bootstrap.servers": ",".join(self.address.servers)})
+        admin = AdminClient(client_config(self.address))
         admin.delete_topics([self.name])[self.name].exception()
 
 

@@ -22,7 +22,7 @@ from store.mysql.store import MysqlStore
 from store.projections.base import consume
 from store.projections.counters import CountersProjection
 from store.queries.consumers import statuses
-from tests.contracts.kafka import Topic, broker
+from tests.contracts.kafka import Topic, broker, new_topic
 from tests.contracts.mysql import Admin
 from tests.contracts.statements import log_of, rows, run
 from tests.real.mariadb import url_of
@@ -30,7 +30,9 @@ from tests.real.private import PrivateServer, private
 from tests.real.process import ServerProcess, server_process
 from tests.real.test_mysql_nodes import texts, until
 from tests.real.test_operating import get
+from tests.real.workers import sample, worker_of
 from tests.store.mysql.conftest import admin
+from tests.test_docs import tables
 
 __all__ = ["admin"]
 
@@ -39,6 +41,10 @@ pytestmark = pytest.mark.real
 SOON = 5.0  # seconds for updates to come, on a busy machine
 TAKEN_OVER = LIFETIME + RENEW + 6.0  # seconds
 CAUGHT_UP = 15.0  # seconds for a broker that is back to be found and filled
+
+
+def lines(node: ServerProcess, level: str) -> list[dict[str, Any]]:
+    return [line for line in node.lines if line.get("level") == level]
 
 
 class Kafka(PrivateServer):
@@ -208,10 +214,49 @@ async def test_whatever_befalls_kafka_and_the_relay_everything_comes_once_and_in
         copy = await trio.to_thread.run_sync(topic.read, 0)
         assert copy[:end] == (await log_of(site.store))[:end]
         await check_effects(site.store)
-        errors = [
-            line
-            for node in (site.one, site.two)
-            for line in node.lines
-            if line.get("level") == "error"
+        assert lines(site.one, "error") == lines(site.two, "error") == []
+
+
+async def test_a_server_of_several_processes_reads_it_in_each(admin: Admin, tmp_path: Path) -> None:
+    topic = new_topic()
+    copy = ("--log-copy", str(topic.address))
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(admin.database())
+        store = ("--store", url_of(address))
+        one = await stack.enter_async_context(server_process(tmp_path / "one", *store, *copy))
+        two = await stack.enter_async_context(
+            server_process(tmp_path / "two", *store, *copy, "--workers", "2")
+        )
+        ann = await one.sign_up("ann")
+        bens = [await two.sign_up("ben")]
+        room = (await ann.call("Chat.OpenDirect", user_id=bens[0].user_id)).room.id
+        while len({worker_of(ben) for ben in bens}) < 2:
+            bens.append(two.client())
+            bens[-1].token = bens[0].token
+            await bens[-1].connect()
+        said = [str(number) for number in range(30)]
+        for text in said:
+            await ann.call("Chat.SendMessage", room_id=room, client_id=new_key(), text=text)
+
+        async def heard() -> bool:
+            return all(texts(ben) == said for ben in bens)
+
+        await until(heard, SOON)
+
+        async def read() -> bool:
+            positions = [await sample(two, "sunwire_kafka_position", name) for name in "12"]
+            return min(positions) >= bens[0].updates[-1].position
+
+        await until(read, CAUGHT_UP)
+        assert lines(one, "error") == lines(two, "error") == []
+        for line in lines(one, "warning") + lines(two, "warning"):
+            assert line["error"] == "the topic cannot be read: there is none yet"
+
+        answer = await get(one, "/metrics")
+        kinds = re.findall(r"^# TYPE (sunwire_(?:kafka|relay)_\w+) (\w+)", answer, re.M)
+        helps = dict(re.findall(r"^# HELP (\w+) (.*?)\r?$", answer, re.M))
+        assert tables("operating.md")["with Kafka"] == [
+            [name, kind, helps[name]] for name, kind in kinds
         ]
-        assert errors == []
+        assert await one.stop(10) == await two.stop(10) == 0
+    await trio.to_thread.run_sync(topic.drop)
