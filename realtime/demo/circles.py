@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from realtime.demo.items import Item
-from realtime.demo.news import COMMENT, FOLLOW, LIKE, REPLY, Cause, Face, News
+from realtime.demo.news import COMMENT, FOLLOW, LIKE, MENTION, REPLY, Cause, Face, News
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Comment:
     author_id: int
     text: str
     reply_to: int
+    mentioned: tuple[int, ...] = ()
     edited: bool = False
     deleted: bool = False
 
@@ -123,7 +124,7 @@ class Circles:
         self._add(comment.author_id, "comment", comment.id, comment.state, comment.id)
         self.texts[comment.id] = [comment.text]
         for user_id, cause in self._hearers(comment).items():
-            about = comment.reply_to if cause[0] == REPLY else 0
+            about = {int(REPLY): comment.reply_to, int(MENTION): comment.id}.get(cause[0], 0)
             self.news[user_id].tell(cause, comment.id, about)
         self.counts["comments"] += 1
 
@@ -142,9 +143,10 @@ class Circles:
         self.counts["comment_deletes"] += 1
 
     def _hearers(self, comment: Comment) -> dict[int, Cause]:
-        """Who hears of a comment, and as what: the author of the post, and the one whom it
-        answers, unless it is his own."""
-        kinds = {self.posts[comment.post_id].author_id: COMMENT}
+        """Who hears of a comment, and as what: those whom it mentions, the author of the post,
+        and the one whom it answers, unless it is his own."""
+        kinds = dict.fromkeys(comment.mentioned, MENTION)
+        kinds[self.posts[comment.post_id].author_id] = COMMENT
         if comment.reply_to:
             kinds[self.comments[comment.reply_to].author_id] = REPLY
         kinds.pop(comment.author_id, None)

@@ -15,6 +15,7 @@ LIKE = models_pb2.NOTIFICATION_LIKE
 COMMENT = models_pb2.NOTIFICATION_COMMENT
 REPLY = models_pb2.NOTIFICATION_REPLY
 FOLLOW = models_pb2.NOTIFICATION_FOLLOW
+MENTION = models_pb2.NOTIFICATION_MENTION
 
 NAMED = 3  # people that a notification names at most
 

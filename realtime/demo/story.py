@@ -303,7 +303,9 @@ class Story:
             for post in person.random.sample(posts, min(5, len(posts))):
                 await self._set_like(person, post, liked=True)
             for post in person.random.sample(posts, min(2, len(posts))):
-                await self._comment(person, post, f"{person.name} finds that remarkable")
+                other = person.random.choice(self._people)
+                text = f"{person.name} finds that remarkable, @{other.name}"
+                await self._comment(person, post, text, mentioned=(other.user_id,))
 
         await self._everybody(react)
 
@@ -315,11 +317,18 @@ class Story:
             answer = await likes.unlike_post(likes_pb2.UnlikePostRequest(post_id=post.id))
         self._world.circles.liked(person.user_id, post, liked, answer.changed)
 
-    async def _comment(self, person: Person, post: Post, text: str, reply_to: int = 0) -> None:
+    async def _comment(
+        self,
+        person: Person,
+        post: Post,
+        text: str,
+        reply_to: int = 0,
+        mentioned: tuple[int, ...] = (),
+    ) -> None:
         answer = await CommentsClient(person.client).add_comment(
             comments_pb2.AddCommentRequest(post_id=post.id, text=text, reply_to=reply_to)
         )
-        comment = Comment(answer.id, post.id, person.user_id, text, reply_to)
+        comment = Comment(answer.id, post.id, person.user_id, text, reply_to, mentioned)
         self._world.circles.commented(comment)
 
     async def _answer(self) -> None:

@@ -13,7 +13,7 @@ CREATE TABLE notification_groups (
   latest_ms ID NOT NULL,
   comment_id ID NOT NULL,          -- of the latest deed
   changed ID NOT NULL,
-  UNIQUE (user_id, post_id, closed, kind, about_id)
+  UNIQUE (post_id, user_id, closed, kind, about_id)
 );
 CREATE INDEX notification_groups_latest ON notification_groups (user_id, latest);
 

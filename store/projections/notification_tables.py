@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from store.log import Entry, Kind, Stream, WriteTransaction
 from store.projections.causes import Cause, Telling, text_of
 from store.projections.grouping import NAMED, Deed, Face, Group, Grouping, Key, Receiver
+from store.projections.sweeping import forget, sweep
 from store.records import NotificationKind, RemovedRecord
 from store.transaction import Row, Transaction, Value
 
@@ -25,33 +26,32 @@ Told = Sequence[tuple[Entry, Sequence[Telling]]]
 async def load(tx: Transaction, told: Told) -> Grouping:
     """The groups that entries may concern, and the causes."""
     causes = await _causes(tx, [entry for entry, _ in told])
-    open_for = [(telling.user_id, telling.post_id) for _, those in told for telling in those]
+    open_for = {(one.post_id, one.user_id): None for _, those in told for one in those}
     gone = [entry.subject_id for entry, _ in told if entry.kind is Kind.POST_DELETED]
-    groups = {
-        row[0]: _group(row)
-        for where, params in (
-            ("id IN " + tx.dialect.in_list(len(causes)), [one[0] for one in causes.values()]),
-            (
-                "closed = 0 AND (user_id, post_id) IN " + tx.dialect.in_pairs(len(open_for)),
-                [value for pair in open_for for value in pair],
-            ),
-            (
-                "id IN (SELECT notification_id FROM notification_causes WHERE post_id IN "
-                + tx.dialect.in_list(len(gone))
-                + ")",
-                gone,
-            ),
-        )
-        if params
-        for row in await tx.rows(f"SELECT {GROUP} FROM notification_groups WHERE {where}", params)
-    }
+    ids = list(dict.fromkeys(one[0] for one in causes.values()))
+    found = await tx.rows_many(
+        [
+            (f"SELECT {GROUP} FROM notification_groups WHERE {where}", params)
+            for where, params in (
+                ("id IN " + tx.dialect.in_list(len(ids)), ids),
+                (
+                    "closed = 0 AND (post_id, user_id) IN " + tx.dialect.in_pairs(len(open_for)),
+                    [value for pair in open_for for value in pair],
+                ),
+                ("post_id IN " + tx.dialect.in_list(len(gone)), gone),
+            )
+            if params
+        ]
+    )
+    groups = {row[0]: _group(row) for rows in found for row in rows}
     grouping = Grouping()
     for group in groups.values():
         grouping.load(group)
     for cause, (group_id, position, at_ms) in causes.items():
-        grouping.load_cause(cause, Deed(groups[group_id], position, at_ms))
+        if group_id in groups:  # else it is gone, and to be swept away
+            grouping.load_cause(cause, Deed(groups[group_id], position, at_ms))
     concerned = {group.key.user_id for group in groups.values()}
-    concerned.update(user_id for user_id, _ in open_for)
+    concerned.update(user_id for _, user_id in open_for)
     concerned.update(e.stream.id for e, _ in told if e.kind is Kind.NOTIFICATION_SETTINGS)
     grouping.receivers = await _receivers(tx, list(concerned))
     return grouping
@@ -85,20 +85,27 @@ async def _causes(tx: Transaction, entries: Sequence[Entry]) -> dict[Cause, tupl
             apart[entry.subject_id, entry.actor_id] = None
         elif text := text_of(entry):
             acted[text.post_id, entry.stream.id] = None
-    found: list[Row] = []
-    for where, pairs in (
-        ("(post_id, actor_id)", acted),
-        ("post_id = 0 AND (actor_id, user_id)", followed),
-        ("(actor_id, user_id)", apart),
-    ):
-        if pairs:
-            found += await tx.rows(
+    found = await tx.rows_many(
+        [
+            (
                 "SELECT user_id, kind, actor_id, post_id, comment_id, notification_id, position, "
                 f"at_ms FROM notification_causes WHERE {where} IN "
                 + tx.dialect.in_pairs(len(pairs)),
                 [value for pair in pairs for value in pair],
             )
-    return {Cause(row[0], NotificationKind(row[1]), *row[2:5]): tuple(row[5:]) for row in found}
+            for where, pairs in (
+                ("(post_id, actor_id)", acted),
+                ("post_id = 0 AND (actor_id, user_id)", followed),
+                ("(actor_id, user_id)", apart),
+            )
+            if pairs
+        ]
+    )
+    return {
+        Cause(row[0], NotificationKind(row[1]), *row[2:5]): tuple(row[5:])
+        for rows in found
+        for row in rows
+    }
 
 
 def _group(row: Row) -> Group:
@@ -126,11 +133,13 @@ async def save(tx: WriteTransaction, grouping: Grouping) -> None:
     await _write_new(tx, new)
     await _write_again(tx, [one for one in old if one.face.actors and one.changed])
     await _take_back(tx, [(one.key.user_id, one.id, one.by) for one in gone])
+    await forget(tx, [one.id for one in gone if one.key.post_id in grouping.gone_posts])
     for group in new:
         grouping.receivers[group.key.user_id].held += 1
     for group in gone:
         grouping.receivers[group.key.user_id].held -= 1
     await _keep_few(tx, grouping.receivers)
+    await sweep(tx)
 
 
 async def _open_streams(tx: WriteTransaction, user_ids: Iterable[int]) -> None:
@@ -160,11 +169,11 @@ async def _write_causes(tx: WriteTransaction, grouping: Grouping) -> None:
         ],
     )
     await tx.run_many(
-        "DELETE FROM notification_causes WHERE post_id = ?", [(one,) for one in grouping.gone_posts]
-    )
-    await tx.run_many(
-        "INSERT INTO notification_causes (post_id, actor_id, user_id, kind, comment_id, "
-        "notification_id, position, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        tx.dialect.upsert(  # where one was left by a notification that is gone
+            "notification_causes",
+            ("post_id", "actor_id", "user_id", "kind", "comment_id"),
+            ("notification_id", "position", "at_ms"),
+        ),
         [
             (
                 *(one.post_id, one.actor_id, one.user_id, one.kind, one.comment_id),
@@ -250,9 +259,7 @@ async def _keep_few(tx: WriteTransaction, receivers: Mapping[int, Receiver]) -> 
             old += [(user_id, row[0], 0) for row in found]
             receiver.held = KEPT
     await _take_back(tx, old)
-    await tx.run_many(
-        "DELETE FROM notification_causes WHERE notification_id = ?", [(one[1],) for one in old]
-    )
+    await forget(tx, [one[1] for one in old])
     await tx.run_many(
         tx.dialect.upsert("notification_receivers", ("user_id",), ("muted", "held")),
         [(user_id, one.muted, one.held) for user_id, one in receivers.items() if one.changed],

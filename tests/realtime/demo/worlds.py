@@ -110,6 +110,7 @@ def small_world() -> World:
     first = Comment(b.tick(), post.id, BEN, "nice", 0)
     circles.commented(first)
     circles.commented(Comment(b.tick(), post.id, CLEO, "indeed", first.id))
+    circles.commented(Comment(b.tick(), post.id, ANN, "see, @cleo", 0, (CLEO,)))
     circles.edited_comment(first, "very nice", b.tick())
     circles.liked(CLEO, post, False, b.tick())
     circles.followed(CLEO, ANN, False, b.tick())

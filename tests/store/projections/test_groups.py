@@ -11,7 +11,7 @@ from store.changes.comments import DeleteComment, EditComment
 from store.changes.notifications import MarkSeen
 from store.changes.posts import DeletePost
 from store.log import Kind
-from store.projections import notification_tables
+from store.projections import notification_tables, sweeping
 from store.queries.hydrate import hydrate
 from store.queries.notifications import notifications_page, unseen
 from store.records import NotificationKind, NotificationRecord, SeenRecord
@@ -302,3 +302,57 @@ async def test_a_look_that_is_read_again_closes_nothing_that_came_after_it(world
     await world.like(DAN, post.id)
     await world.project()
     assert [words(told) for told in await world.told(ANN)] == [([DAN, CAT], 2), ([BEN], 1)]
+
+
+async def test_causes_of_what_is_gone_are_swept_away_a_portion_at_a_time(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "AT_ONCE", 3)
+    async with crowded(open_store) as (world, post):
+        other = (await world.post(ANN)).id
+        for user in CROWD:
+            await world.like(user, post)
+            await world.like(user, other)
+        await world.project()
+        left = [14]
+
+        async def step() -> None:
+            await world.project()
+            left.append((await world.rows("SELECT COUNT(*) FROM notification_causes"))[0][0])
+
+        await world.do(DeletePost(user_id=ANN, post_id=post))
+        await step()
+        await world.do(DeletePost(user_id=ANN, post_id=other))
+        await step()
+        for user in CROWD:
+            await world.like(user, (await world.post(ANN)).id)
+            await step()
+        assert left == [14, 11, 8, 6, 4, 3, 4, 5, 6, 7]
+        assert await world.rows("SELECT COUNT(*) FROM notification_sweeps") == [(0,)]
+        assert len(await world.told(ANN)) == 7
+
+
+async def test_what_is_not_swept_yet_may_come_about_again(
+    world: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notification_tables, "KEPT", 1)
+    monkeypatch.setattr(sweeping, "AT_ONCE", 0)
+    posts = [(await world.post(ANN)).id for _ in range(2)]
+    for post in posts:
+        await world.like(BEN, post)
+        await world.project()
+    assert [one.post_id for one in await world.told(ANN)] == posts[1:]
+    await world.like(BEN, posts[0], False)
+    await world.project()
+    assert [one.post_id for one in await world.told(ANN)] == posts[1:]
+    await world.like(BEN, posts[0])
+    await world.project()
+    assert [one.post_id for one in await world.told(ANN)] == posts[:1]
+    monkeypatch.setattr(sweeping, "AT_ONCE", 100)
+    await world.follow(BEN, CAT)
+    await world.project()
+    assert [one.post_id for one in await world.told(ANN)] == posts[:1]
+    assert await world.rows("SELECT COUNT(*) FROM notification_causes") == [(2,)]
+    await world.like(BEN, posts[0], False)
+    await world.project()
+    assert await world.told(ANN) == []
