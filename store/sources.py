@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from store.interface import Reads
-from store.log import Entry, Kind, read_entries, read_head
+from store.log import Entry, Head, Kind, head_query, read_entries, read_head
 from store.transaction import Transaction
 
 MANY = 10_000  # entries; of more, nobody asks for the kinds
@@ -59,16 +59,14 @@ class DatabaseSource:
 
 async def look(tx: Transaction, after: int) -> News:
     """See `Source.look`."""
-    head = await read_head(tx)
-    if head.position <= after:
-        return News(head.position, ())
-    if after < 0 or head.position - after > MANY:
-        return News(head.position, tuple(Kind))
-    found = await tx.rows(
-        "SELECT DISTINCT kind FROM log WHERE position > ? AND position <= ?",
-        (after, head.position),
+    of_kinds = "SELECT DISTINCT kind FROM log WHERE position > ? AND position <= ?"
+    (head,), kinds = await tx.rows_many(
+        [head_query(tx.dialect, lock=False), (of_kinds, (after, after + MANY))]
     )
-    return News(head.position, [Kind(row[0]) for row in found])
+    position = Head(*head).position
+    if after < 0 or position - after > MANY:
+        return News(position, tuple(Kind))
+    return News(position, [Kind(row[0]) for row in kinds])
 
 
 async def read_stretch(

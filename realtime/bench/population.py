@@ -18,6 +18,7 @@ from store.changes.accounts import SignUp
 from store.changes.base import Change
 from store.changes.rooms import CreateGroup, OpenDirect
 from store.changes.sessions import NewSession
+from store.interface import Store
 from store.sqlite import SqliteStore
 
 T = TypeVar("T")
@@ -34,22 +35,27 @@ class Person(msgspec.Struct):
 
 
 async def populate(database: Path, count: int, rooms: str) -> list[Person]:
-    """Makes `count` users in a new database and returns them.
-
-    `rooms` says which rooms they have: `alone`, one each without anybody else; `pairs`, a
-    direct room between each two neighbours; `one`, a single group with all of them.
-    """
+    """Makes `count` users in a new SQLite database and returns them: see `furnish`."""
     store = SqliteStore.open(database, readers=1)
     try:
-        await store.migrate()
-        people = await sign_up(store, count)
-        await _make_rooms(store, people, rooms)
-        return people
+        return await furnish(store, count, rooms)
     finally:
         await store.aclose()
 
 
-async def sign_up(store: SqliteStore, count: int) -> list[Person]:
+async def furnish(store: Store, count: int, rooms: str) -> list[Person]:
+    """Makes `count` users in an empty store and returns them.
+
+    `rooms` says which rooms they have: `alone`, one each without anybody else; `pairs`, a
+    direct room between each two neighbours; `one`, a single group with all of them.
+    """
+    await store.migrate()
+    people = await sign_up(store, count)
+    await _make_rooms(store, people, rooms)
+    return people
+
+
+async def sign_up(store: Store, count: int) -> list[Person]:
     people = []
     for start in range(0, count, CHUNK):
         numbers = range(start, min(start + CHUNK, count))
@@ -73,7 +79,7 @@ async def sign_up(store: SqliteStore, count: int) -> list[Person]:
     return people
 
 
-async def _make_rooms(store: SqliteStore, people: list[Person], rooms: str) -> None:
+async def _make_rooms(store: Store, people: list[Person], rooms: str) -> None:
     changes: list[Change[int]]
     if rooms == "alone":
         owners = [[person] for person in people]
@@ -94,7 +100,7 @@ async def _make_rooms(store: SqliteStore, people: list[Person], rooms: str) -> N
                 person.room_id = room_id
 
 
-async def commit_all(store: SqliteStore, changes: Sequence[Change[T]]) -> list[T]:
+async def commit_all(store: Store, changes: Sequence[Change[T]]) -> list[T]:
     batch = await store.commit(changes, time.time_ns() // 1_000_000)
     for outcome in batch.outcomes:
         if isinstance(outcome, Exception):

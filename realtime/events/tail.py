@@ -14,7 +14,7 @@ from store.sources import News, Source
 log = structlog.get_logger("tail")
 
 QUICK = 0.005  # seconds between two looks while others commit
-SLOW = 0.05  # when they do not
+SLOW = 0.025  # when they do not
 HINTED = 0.25  # while hints come
 SLOWER = 1.5  # by how much a look without news prolongs the next pause
 RETRY = 0.5  # seconds after the store failed

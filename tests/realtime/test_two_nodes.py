@@ -16,6 +16,7 @@ from realtime.nodes.redis import RedisBus
 from realtime.redis import Connect
 from realtime.testing import Closed, TestClient, TestServer, new_key, open_test_server
 from rpc.errors import CallError, Close, Code
+from rpc.proto.frames_pb2 import ACTIVITY_TYPING
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
 from tests.contracts.mysql import Admin
@@ -159,6 +160,30 @@ async def test_a_client_goes_on_at_the_other_node_where_it_was(nodes: Nodes) -> 
     assert len(came) >= 6
 
 
+async def test_what_became_of_his_rooms_meanwhile_he_learns_at_the_other_node(
+    nodes: Nodes,
+) -> None:
+    ann, ben = await nodes.one.sign_up("ann"), await nodes.two.sign_up("ben")
+    left, kept = await group(ann, ben), await group(ann, ben)
+    await ben.expect("checkpoint")
+    await ben.disconnect()
+    await say(ann, left, "not for him")
+    await ann.call("Chat.RemoveMember", room_id=left, user_id=ben.user_id)
+    made = await ann.call("Chat.CreateGroup", title="new", user_ids=[ben.user_id])
+    for room_id in (left, kept, made.room.id):
+        await say(ann, room_id, "said")
+    ben._dial = nodes.one._dial
+    await ben.connect(resume=True)
+    await ben.expect("caught_up")
+    # Live from here on, and whatever the cursor was.
+    await say(ann, kept, "on")
+    await until(lambda: [text for _, text in texts(ben, kept)] == ["said", "on"])
+    assert (2, "said") not in texts(ben, left)
+    assert [text for _, text in texts(ben, made.room.id)] == ["said"]
+    with pytest.raises(CallError):
+        await say(ben, left, "let me in")
+
+
 async def test_who_was_removed_at_one_node_hears_nothing_more_at_the_other(nodes: Nodes) -> None:
     ann, ben = await nodes.one.sign_up("ann"), await nodes.two.sign_up("ben")
     room_id = await group(ann, ben)
@@ -170,12 +195,14 @@ async def test_who_was_removed_at_one_node_hears_nothing_more_at_the_other(nodes
     with pytest.raises(CallError) as caught:
         await say(ben, room_id, "let me in")
     assert caught.value.code in (Code.NOT_FOUND, Code.PERMISSION_DENIED)
+    await ann.call("Chat.SetActivity", room_id=room_id, activity=ACTIVITY_TYPING)
     await say(ann, room_id, "two")
     await ann.call("Chat.AddMembers", room_id=room_id, user_ids=[ben.user_id])
     await ben.expect("room_joined")
     await say(ann, room_id, "three")
     await until(lambda: (3, "three") in texts(ben, room_id))
     assert texts(ben, room_id) == [(1, "one"), (3, "three")]
+    assert not any(frame.signal.HasField("typing") for frame in ben.frames)
 
 
 async def test_a_session_that_is_revoked_at_one_node_ends_at_the_other(nodes: Nodes) -> None:

@@ -237,8 +237,8 @@ async def test_a_look_finds_the_kinds_since() -> None:
     assert await store.read(look, -1) == News(0, tuple(Kind))
     await store.commit([Put(name=1), Put(name=2)], 0)
     assert await store.read(look, 0) == News(2, [Kind.PROFILE_CHANGED])
-    assert await store.read(look, 2) == News(2, ())
-    assert await store.read(look, 5) == News(2, ())
+    assert await store.read(look, 2) == News(2, [])
+    assert await store.read(look, 5) == News(2, [])
     await store.write(_move_head, 3 * MANY)
     assert await store.read(look, 2) == News(3 * MANY, tuple(Kind))
 
