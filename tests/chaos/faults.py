@@ -1,15 +1,15 @@
 """What befalls the servers of a run, each by a name.
 
 A fault strikes while people write, and returns what makes it good. Where it is to hit a node in
-the middle of a transaction, a row that the transaction writes towards its end is locked first:
-whoever then waits for it has done all but that.
+the middle of a transaction, the last command of that is held back on its way to the database:
+whoever then waits for the answer has done all but that.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import NamedTuple
 
@@ -20,11 +20,10 @@ from realtime.testing import TestClient
 from rpc.errors import CallError, Code
 from store.mysql.connection import Limits
 from store.projections.base import lease_of
-from tests.chaos.database import Database
 from tests.chaos.site import Site
 from tests.real.process import ServerProcess
 from tests.real.workers import kill, pids, wait_up
-from tests.store.mysql.relay import Loss, Relay
+from tests.store.mysql.relay import Catch, Loss, Relay
 
 Mend = Callable[[], Awaitable[None]]
 
@@ -95,13 +94,14 @@ async def _kill_process(site: Site, random: Random) -> Mend:
 
 
 async def _kill_owner(site: Site, random: Random) -> Mend:
-    """In the middle of a step of a consumer, or just when it commits."""
-    consumer = random.choice(CONSUMERS)
-    async with _caught(site, "consumers", f"name = '{consumer}'") as (node, release):
+    """In the middle of a step of a consumer, whose last command is lost or arrives when its
+    sender is no more; or just when it commits."""
+    async with _caught(site, _step_of(random.choice(CONSUMERS))) as (node, catch):
         if random.random() < 0.5:
-            await release()
+            catch.let_go()
             await trio.sleep(random.uniform(0, 0.005))
         await node.kill()
+        catch.let_go(arrives=random.random() < 0.5)
     return node.start
 
 
@@ -109,7 +109,7 @@ async def _kill_database(site: Site, random: Random) -> Mend:
     assert site.database is not None
     server = site.database.server
     assert server is not None
-    server.signal(signal.SIGKILL)
+    await trio.to_thread.run_sync(server.kill)
     pause = random.choice([0, random.uniform(0, 3)])
 
     async def start() -> None:
@@ -124,21 +124,23 @@ async def _kill_database(site: Site, random: Random) -> Mend:
 
 async def _stop_owner(site: Site, random: Random) -> Mend:
     """Until another has its lease: in the middle of a step, or somewhere."""
-    database = _database(site)
     consumer = random.choice(CONSUMERS)
-    fence = await _fence(database, consumer)
-    async with _caught(site, "consumers", f"name = '{consumer}'") as (node, release):
+    fence = await _fence(site, consumer)
+    async with AsyncExitStack() as stack:
+        node, catch = await stack.enter_async_context(_caught(site, _step_of(consumer)))
         if random.random() < 0.5:
-            await release()
+            catch.let_go()
             await trio.sleep(random.uniform(0, 0.05))
         losses = _count(node, "lease lost")
         site.signal(node, signal.SIGSTOP)
+        held = stack.pop_all()
 
     async def go_on() -> None:
         with trio.fail_after(Limits().idle + LIFETIME + RENEW + SPARE):
-            while await _fence(database, consumer) == fence:  # noqa: ASYNC110 - by the database
+            while await _fence(site, consumer) == fence:  # noqa: ASYNC110 - by the database
                 await trio.sleep(LOOK_EVERY)
         await trio.sleep(random.uniform(0, 1))
+        await held.aclose()
         site.signal(node, signal.SIGCONT)
         with trio.fail_after(RENEW + SPARE):
             while _count(node, "lease lost") == losses:  # noqa: ASYNC110 - it says so in its log
@@ -149,14 +151,17 @@ async def _stop_owner(site: Site, random: Random) -> Mend:
 
 async def _stop_head(site: Site, random: Random) -> Mend:
     """While it has the head of the log locked, which everybody needs who writes."""
-    async with _caught(site, "streams", "kind = 'r'") as (node, _):
+    async with AsyncExitStack() as stack:
+        node, _ = await stack.enter_async_context(_caught(site, _is_batch))
         site.signal(node, signal.SIGSTOP)
+        held = stack.pop_all()
     other = random.choice([one for one in site.nodes if one is not node])
 
     async def go_on() -> None:
         with trio.fail_after(Limits().idle + SPARE):  # although the first one is still there
             await (await _new_user(other, random)).disconnect()
         await trio.sleep(random.uniform(0, 2))
+        await held.aclose()
         site.signal(node, signal.SIGCONT)
 
     return go_on
@@ -253,16 +258,44 @@ async def _fill_disk(site: Site, random: Random) -> Mend:
 # Where they are.
 
 
+def _step_of(consumer: str) -> Callable[[bytes], bool]:
+    """The command with which a step of a consumer ends."""
+    name = f"VALUES ('{consumer}', ".encode()
+    return lambda data: b"INSERT INTO consumers " in data and name in data
+
+
+def _is_batch(data: bytes) -> bool:
+    """The command with which a batch ends."""
+    return b"INSERT INTO log " in data
+
+
 @asynccontextmanager
 async def _caught(
-    site: Site, table: str, where: str
-) -> AsyncIterator[tuple[ServerProcess, Callable[[], Awaitable[None]]]]:
-    """A node that waits in its transaction for rows of a table, and what lets it go on. It goes
-    on at the end of the block in any case."""
-    async with _database(site).hold(table, where) as hold:
-        ports = await hold.waiting(CATCH)
-        assert ports, f"nobody has come to write {table} where {where}"
-        yield site.node_at(ports), hold.release
+    site: Site, wanted: Callable[[bytes], bool]
+) -> AsyncIterator[tuple[ServerProcess, Catch]]:
+    """A node in the middle of a transaction, with a command that is held back. It goes on at the
+    end of the block in any case."""
+    catches = [line.catch(wanted) for line in site.lines]
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def wait(catch: Catch) -> None:
+                await catch.caught.wait()
+                nursery.cancel_scope.cancel()
+
+            for catch in catches:
+                nursery.start_soon(wait, catch)
+            nursery.cancel_scope.deadline = trio.current_time() + CATCH
+        for line in site.lines:
+            line.catch_nothing()
+        caught = [pair for pair in zip(site.nodes, catches, strict=True) if pair[1].caught.is_set()]
+        assert caught, "nobody has come to where he is waited for"
+        for _, catch in caught[1:]:
+            catch.let_go()
+        yield caught[0]
+    finally:
+        for catch in catches:
+            catch.let_go()
 
 
 async def _new_user(node: ServerProcess, random: Random) -> TestClient:
@@ -277,13 +310,8 @@ async def _new_user(node: ServerProcess, random: Random) -> TestClient:
                 raise
 
 
-def _database(site: Site) -> Database:
-    assert site.database is not None
-    return site.database
-
-
-async def _fence(database: Database, consumer: str) -> int:
-    found = await database.rows(f"SELECT fence FROM leases WHERE name = '{lease_of(consumer)}'")
+async def _fence(site: Site, consumer: str) -> int:
+    found = await site.rows(f"SELECT fence FROM leases WHERE name = '{lease_of(consumer)}'")
     fence: int = found[0][0]
     return fence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from rpc.client import events
@@ -21,6 +22,26 @@ class Given(NamedTuple):
     last: int
     body: str  # of the update; "skip" or "joined"
     row: int
+
+
+class Pointer(NamedTuple):
+    """How far a member has come in a room, as a device was told."""
+
+    room: int
+    user: int
+    read: int
+    delivered: int
+    changed: int
+
+
+def pointer(event: Event) -> Pointer | None:
+    match event:
+        case events.UpdateReceived(update) if update.WhichOneof("body") == "receipt":
+            one = update.receipt
+            return Pointer(
+                one.room_id, one.user_id, one.read_number, one.delivered_number, one.changed
+            )
+    return None
 
 
 def given(event: Event) -> Given | None:
@@ -56,30 +77,51 @@ def keep(connection: sqlite3.Connection, handled: Sequence[Event]) -> None:
         "CREATE TABLE IF NOT EXISTS given (kind INTEGER, stream INTEGER, first INTEGER, "
         "last INTEGER, body TEXT, row INTEGER, PRIMARY KEY (kind, stream, last))"
     )
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS pointers (room INTEGER, user INTEGER, read INTEGER, "
+        "delivered INTEGER, changed INTEGER, PRIMARY KEY (room, user))"
+    )
     connection.executemany(
         "INSERT OR REPLACE INTO given VALUES (?, ?, ?, ?, ?, ?)",
         [found for event in handled if (found := given(event)) is not None],
     )
+    connection.executemany(
+        "INSERT OR REPLACE INTO pointers VALUES (?, ?, ?, ?, ?)",
+        [moved for event in handled if (moved := pointer(event)) is not None],
+    )
 
 
-def kept(path: str) -> list[Given]:
+def kept(path: str) -> Box:
     """What the file holds."""
-    connection = sqlite3.connect(path)
-    try:
-        return [Given(*row) for row in connection.execute("SELECT * FROM given ORDER BY last")]
-    except sqlite3.OperationalError:
-        return []  # nothing was saved yet
-    finally:
-        connection.close()
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            rows = connection.execute("SELECT * FROM given ORDER BY last")
+            found = [Given(*row) for row in rows]
+            pointers = [Pointer(*row) for row in connection.execute("SELECT * FROM pointers")]
+        except sqlite3.OperationalError:  # nothing was saved yet
+            return Box()
+    return Box(found, pointers)
 
 
 class Box:
     """All that a device was given, over all its connections and lives."""
 
-    def __init__(self, kept: Iterable[Given] = ()) -> None:
+    def __init__(self, kept: Iterable[Given] = (), pointers: Iterable[Pointer] = ()) -> None:
         self._streams: dict[tuple[int, int], dict[int, Given]] = defaultdict(dict)
+        self._pointers = {(one.room, one.user): one for one in pointers}
         for one in kept:
             self.add(one)
+
+    def take(self, event: Event) -> None:
+        """Raises `AssertionError` for two messages of one number, and for a pointer that goes
+        back."""
+        if (new := given(event)) is not None:
+            self.add(new)
+        if (moved := pointer(event)) is not None:
+            before = self.pointer(moved.room, moved.user)
+            back = [now < then for now, then in zip(moved, before, strict=True)]
+            assert not any(back), f"{moved} after {before}"
+            self._pointers[moved.room, moved.user] = moved
 
     def add(self, new: Given) -> None:
         stream = self._streams[new.kind, new.stream]
@@ -92,6 +134,10 @@ class Box:
         """The rows that updates of one kind brought, by their number."""
         found = self._streams.get((kind, stream), {})
         return [found[last].row for last in sorted(found) if found[last].body == body]
+
+    def pointer(self, room: int, user: int) -> Pointer:
+        """How far a member has come, as the device was told."""
+        return self._pointers.get((room, user), Pointer(room, user, 0, 0, 0))
 
     def check_whole(self, who: str) -> None:
         """No stream has a hole, from the first number on that was given."""

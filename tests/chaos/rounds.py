@@ -13,13 +13,14 @@ import trio
 from rpc.proto.chat_pb2 import CreateGroupRequest
 from rpc.proto.stubs import ChatClient
 from tests.chaos.check import Checker
+from tests.chaos.consumed import Consumed
 from tests.chaos.faults import BY_NAME, Fault
 from tests.chaos.person import Person
 from tests.chaos.site import Site, open_site
 from tests.real.process import ServerProcess
 
 USERS = 4
-EVERYTHING = 25  # rounds after which all is compared from the beginning
+LIFE = 30  # rounds of a site; then all is compared from the beginning, and another begins
 
 
 async def run(
@@ -37,33 +38,51 @@ async def run(
     rounds of each. Raises `AssertionError` at the first thing lost, doubled or out of order.
     For `store` and `nodes` see `open_site`."""
     schedule = random.Random(seed)
+    done: Counter[str] = Counter()
+    order: list[Fault] | None = None
+    while order is None or order:
+        with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
+            folder = Path(name)
+            async with open_site(folder, store, nodes, workers) as site:
+                if order is None:
+                    order = _order(site, faults, rounds, schedule)
+                few, order = order[:LIFE], order[LIFE:]
+                done += await _play(site, folder, few, schedule, say)
+    return done
+
+
+async def _play(
+    site: Site,
+    folder: Path,
+    order: Sequence[Fault],
+    schedule: random.Random,
+    say: Callable[[str], None],
+) -> Counter[str]:
+    """The rounds of one site, which nobody has used before."""
     struck: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
-        folder = Path(name)
-        async with open_site(folder, store, nodes, workers) as site, trio.open_nursery() as lives:
-            order = _order(site, faults, rounds, schedule)
-            people = [
-                await _join(
-                    site.nodes[0], f"user{number}", folder, random.Random(f"{seed} {number}")
-                )
-                for number in range(USERS)
-            ]
-            for person in people:
-                await lives.start(person.run, site.urls)
-                await person.client.wait_connected()
-            await _gather(people)
-            checker = Checker(people, site.media_url)
-            for number, fault in enumerate(order, 1):
-                began = trio.current_time()
-                await _round(site, people, fault, schedule)
-                struck[fault.name] += 1
-                last = number == len(order) or number % EVERYTHING == 0
-                await (checker.everything() if last else checker.new())
-                seconds = trio.current_time() - began
-                say(f"round {number}: {fault.name}, {seconds:.1f} s; {text(_done(people))}")
-                assert site.errors() == []
-            lives.cancel_scope.cancel()
-        return _done(people) + struck
+    people = [
+        await _join(site.nodes[0], f"user{number}", folder, random.Random(schedule.random()))
+        for number in range(USERS)
+    ]
+    async with trio.open_nursery() as lives:
+        for person in people:
+            await lives.start(person.run, site.urls)
+            await person.client.wait_connected()
+        await _gather(people)
+        checker = Checker(
+            people, site.media_url, Consumed(site.rows), random.Random(schedule.random())
+        )
+        for number, fault in enumerate(order, 1):
+            began = trio.current_time()
+            await _round(site, people, fault, schedule)
+            struck[fault.name] += 1
+            last = number == len(order)
+            await (checker.everything() if last else checker.new())
+            seconds = trio.current_time() - began
+            say(f"round {number}: {fault.name}, {seconds:.1f} s; {text(_done(people))}")
+            assert site.errors() == []
+        lives.cancel_scope.cancel()
+    return _done(people) + struck
 
 
 def _order(site: Site, names: Sequence[str], rounds: int, schedule: random.Random) -> list[Fault]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from store.mysql import address as mysql
-from tests.chaos.database import Database
+from tests.chaos.consumed import Rows
+from tests.chaos.database import Database, SqliteFile
 from tests.chaos.disk import Disk, small_disk
 from tests.real.mariadb import private_mariadb, url_of
 from tests.real.process import ServerProcess, server_process
@@ -29,10 +30,11 @@ EXPECTED = frozenset({"process died"})  # errors that a fault brings about, and 
 
 @dataclass(frozen=True)
 class Site:
-    """`lines` lead from each node to the database, where there is one. `disk` is that of the
-    nodes' folders, where it can be filled."""
+    """`rows` reads what is in the store. `lines` lead from each node to the database, where there
+    is one. `disk` is that of the nodes' folders, where it can be filled."""
 
     nodes: Sequence[ServerProcess]
+    rows: Rows
     workers: int = 1
     database: Database | None = None
     lines: Sequence[Relay] = ()
@@ -46,13 +48,6 @@ class Site:
     @property
     def urls(self) -> list[str]:
         return [f"ws://127.0.0.1:{node.port}" for node in self.nodes]
-
-    def node_at(self, ports: set[int]) -> ServerProcess:
-        """The one of whose connections the database sees one come from these ports."""
-        for node, line in zip(self.nodes, self.lines, strict=True):
-            if any(line.has(port) for port in ports):
-                return node
-        raise AssertionError(f"no node has the ports {ports}")
 
     def signal(self, node: ServerProcess, number: signal.Signals) -> None:
         """To all the processes that the node is."""
@@ -95,4 +90,5 @@ async def open_site(folder: Path, store: str, nodes: int, workers: int) -> Async
             opened.append(await stack.enter_async_context(node))
             if number == 0:  # it has the blobs of all
                 flags += ["--media-url", f"http://127.0.0.1:{opened[0].media_port}"]
-        yield Site(opened, workers, database, lines, disk)
+        rows = database.rows if database else SqliteFile(folder / "data0" / "sunwire.db").rows
+        yield Site(opened, rows, workers, database, lines, disk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from tests.real.process import ROOT
 
 MEMORY = Path("/dev/shm")
+GONE = 30.0  # seconds that a killed process takes at most
 
 
 class PrivateServer:
@@ -30,7 +32,20 @@ class PrivateServer:
         self.url = self._run("start", stdout=subprocess.PIPE).strip()
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(int((self._folder / "pid").read_text()), number)
+        os.kill(self._pid, number)
+
+    def kill(self) -> None:
+        """kill -9; returns when it is gone, so that it may be started again."""
+        process = os.pidfd_open(self._pid)
+        try:
+            self.signal(signal.SIGKILL)
+            select.select([process], [], [], GONE)
+        finally:
+            os.close(process)
+
+    @property
+    def _pid(self) -> int:
+        return int((self._folder / "pid").read_text())
 
     def stop(self) -> None:
         self._run("stop")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
@@ -23,6 +23,27 @@ class Loss(Enum):
     COMMAND = auto()
 
 
+class Catch:
+    """A command that does not arrive until it is let go, nor what follows on its connection."""
+
+    def __init__(self, wanted: Callable[[bytes], bool]) -> None:
+        self.wanted = wanted
+        self.caught = trio.Event()
+        self._end = trio.Event()
+        self._arrives = True
+
+    def let_go(self, *, arrives: bool = True) -> None:
+        """On its way to the server; or nowhere, and the connection ends."""
+        self._arrives = arrives
+        self._end.set()
+
+    async def hold(self) -> bool:
+        """Returns whether it is to be forwarded."""
+        self.caught.set()
+        await self._end.wait()
+        return self._arrives
+
+
 class Relay:
     """Forwards bytes both ways between stores and a server."""
 
@@ -31,8 +52,8 @@ class Relay:
         self._loss: Loss | None = None
         self._then_silent = False
         self._refusing = False
+        self._catch: Catch | None = None
         self._open: set[trio.SocketStream] = set()
-        self._ports: set[int] = set()
         self._audible = trio.Event()
         self._audible.set()
         self.address = target
@@ -57,9 +78,13 @@ class Relay:
     def mend(self) -> None:
         self._refusing = False
 
-    def has(self, port: int) -> bool:
-        """Whether the server sees a connection of this relay come from that port."""
-        return port in self._ports
+    def catch(self, wanted: Callable[[bytes], bool]) -> Catch:
+        """Holds back the next command whose bytes are wanted."""
+        self._catch = Catch(wanted)
+        return self._catch
+
+    def catch_nothing(self) -> None:
+        self._catch = None
 
     async def break_all(self) -> None:
         for stream in list(self._open):
@@ -80,9 +105,7 @@ class Relay:
                 return
             server = await trio.open_tcp_stream(self._target.host, self._target.port)
             both = {client, server}
-            port = server.socket.getsockname()[1]
             self._open |= both
-            self._ports.add(port)
             try:
                 async with client, server, trio.open_nursery() as nursery:
                     scope = nursery.cancel_scope
@@ -91,7 +114,6 @@ class Relay:
                     nursery.start_soon(self._answer, server, client, committing, scope)
             finally:
                 self._open -= both
-                self._ports.discard(port)
 
     async def _ask(
         self,
@@ -103,6 +125,11 @@ class Relay:
         with contextlib.suppress(*BROKEN):
             async for data in client:
                 await self._audible.wait()
+                catch = self._catch
+                if catch is not None and catch.wanted(bytes(data)):
+                    self._catch = None
+                    if not await catch.hold():
+                        break
                 if self._loss is not None and data.endswith(COMMIT):
                     loss, self._loss = self._loss, None
                     self.lost += 1

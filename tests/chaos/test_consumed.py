@@ -1,0 +1,96 @@
+"""The chaos test's comparison finds what it is there to find."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from realtime.testing import TestServer, new_key, open_test_server
+from store.sqlite import SqliteStore
+from store.transaction import Row, Transaction
+from tests.chaos.consumed import Consumed
+
+
+async def rows(tx: Transaction, sql: str) -> list[Row]:
+    return await tx.rows(sql)
+
+
+async def run(tx: Transaction, sql: str) -> int:
+    return await tx.run(sql)
+
+
+@asynccontextmanager
+async def lived_in() -> AsyncIterator[tuple[TestServer, SqliteStore, Consumed]]:
+    """A server at which a bit of everything was done, some of it undone."""
+    store = SqliteStore.in_memory()
+
+    async def read(sql: str) -> list[tuple[Any, ...]]:
+        return await store.read(rows, sql)
+
+    async with open_test_server(store=store) as server:
+        ann, ben, cleo = [await server.sign_up(name) for name in ("ann", "ben", "cleo")]
+        early = await ann.call("Posts.CreatePost", text="early")
+        for one in (ben, cleo):
+            await one.call("Follows.FollowUser", user_id=ann.user_id)
+        await cleo.call("Follows.UnfollowUser", user_id=ann.user_id)
+        post = await ann.call("Posts.CreatePost", text="late")
+        gone = await ben.call("Posts.CreatePost", text="soon gone")
+        for one in (ben, cleo):
+            for liked in (early, post):
+                await one.call("Likes.LikePost", post_id=liked.id)
+        await ann.call("Likes.LikePost", post_id=gone.id)
+        await cleo.call("Likes.UnlikePost", post_id=post.id)
+        comment = await ben.call("Comments.AddComment", post_id=post.id, text="fine")
+        await cleo.call("Comments.AddComment", post_id=post.id, text="so", reply_to=comment.id)
+        again = await cleo.call("Comments.AddComment", post_id=post.id, text="or not")
+        await server.settled()
+        await ann.call("Notifications.MarkSeen", up_to=1 << 62)
+        await ben.call("Comments.AddComment", post_id=post.id, text="yes")
+        await cleo.call("Comments.DeleteComment", comment_id=again.id)
+        await ben.call("Posts.DeletePost", post_id=gone.id)
+        room = await ann.call("Chat.OpenDirect", user_id=ben.user_id)
+        await ann.call("Chat.SendMessage", room_id=room.room.id, client_id=new_key(), text="hello")
+        await server.settled()
+        yield server, store, Consumed(read)
+
+
+async def test_what_the_consumers_have_made_follows_from_the_log(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with lived_in() as (_, _, consumed):
+        await consumed.check()
+        assert len(set().union(*consumed.notifications.values())) == 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "table"),
+    [
+        ("DELETE FROM home WHERE post_id = (SELECT MAX(post_id) FROM home)", "home"),
+        ("INSERT INTO home SELECT 999, post_id, author_id FROM home LIMIT 1", "home"),
+        ("UPDATE post_counters SET likes = likes + 1", "post_counters"),
+        ("UPDATE post_counters SET comments = comments - 1 WHERE comments > 0", "post_counters"),
+        ("UPDATE user_counters SET followers = followers + 1", "user_counters"),
+        ("UPDATE notification_groups SET actors = actors + 1 WHERE kind = 1", "notifications"),
+        ("UPDATE notification_groups SET closed = closed + 1 WHERE closed > 0", "notifications"),
+        ("DELETE FROM notification_groups WHERE kind = 3", "notifications"),
+        ("UPDATE notification_groups SET id = id + 1000000", "notified"),
+        ("DELETE FROM likes WHERE post_id = (SELECT MIN(post_id) FROM likes)", "likes"),
+        ("UPDATE comments SET deleted = 1", "comments"),
+        ("DELETE FROM follows", "follows"),
+        ("DELETE FROM messages", "messages"),
+        ("DELETE FROM log WHERE position = (SELECT MAX(position) - 2 FROM log)", "follows"),
+        ("UPDATE log SET sequence = sequence + 1 WHERE kind = 'message.sent'", "number"),
+        ("INSERT INTO dead_letters VALUES ('home', 3, 'a bug', 0)", "a bug"),
+    ],
+)
+async def test_what_does_not_is_found(
+    damage: str, table: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with lived_in() as (_, store, consumed):
+        assert await store.write(run, damage) > 0
+        with pytest.raises(AssertionError, match=table):
+            await consumed.check()
