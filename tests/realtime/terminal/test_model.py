@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.terminal.model import Model, RoomState, Tick
+from realtime.terminal.model import Model, RoomState, Tick, told
 from rpc.client import events
 from rpc.client.events import Event, UpdateReceived
 from rpc.proto import frames_pb2, models_pb2
 from rpc.proto.frames_pb2 import Update
-from rpc.proto.models_pb2 import Member, Message, Receipt, Room, RoomSummary, User
+from rpc.proto.models_pb2 import Member, Message, Notification, Receipt, Room, RoomSummary, User
 
 ADA, BOB = User(id=1, username="ada"), User(id=2, username="bob")
 
@@ -160,3 +163,40 @@ def test_strangers_are_asked_for() -> None:
     model, _ = model_with_room()
     model.apply(arrived(message(1, User(id=77))), 0)
     assert model.strangers() == {77}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": 1, "actor_count": 1}, "@bob liked your post"),
+        ({"kind": 1, "actor_count": 2}, "@bob and 1 other liked your post"),
+        (
+            {"kind": 2, "actor_count": 4, "comment_text": "ah"},
+            "@bob and 3 others commented on your post: ah",
+        ),
+        ({"kind": 3, "comment_text": "ah"}, "@bob answered your comment: ah"),
+        ({"kind": 4}, "@bob started following you"),
+        ({"kind": 5, "comment_id": 7, "comment_text": "ah"}, "@bob mentioned you in a comment: ah"),
+        ({"kind": 5}, "@bob mentioned you in a post"),
+        ({"kind": 99}, "@bob did something that this version does not know"),
+    ],
+)
+def test_notifications_in_words(fields: dict[str, Any], words: str) -> None:
+    assert told(Notification(actor=BOB, **{"actor_count": 1, **fields})) == words
+
+
+def test_a_notification_is_new_again_only_when_it_moved_past_what_was_seen() -> None:
+    model, _ = model_with_room()
+
+    def comes(latest: int, changed: int) -> int:
+        row = Notification(id=5, kind=models_pb2.NOTIFICATION_LIKE, latest=latest, changed=changed)
+        model.apply(UpdateReceived(Update(notification=row)), 0)
+        return model.unseen
+
+    assert comes(4, 5) == 1
+    model.take_seen(4)
+    assert model.unseen == 0
+    assert comes(4, 6) == 0
+    assert comes(9, 10) == 1
+    assert comes(4, 12) == 0
+    assert comes(9, 11) == 0  # an older state

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from rpc.errors import Code
 from rpc.proto.frames_pb2 import NotificationsSeen
-from rpc.proto.models_pb2 import NOTIFICATION_COMMENT, NOTIFICATION_LIKE
-from rpc.proto.notifications_pb2 import ListNotificationsRequest, MarkSeenRequest
+from rpc.proto.models_pb2 import (
+    NOTIFICATION_COMMENT,
+    NOTIFICATION_FOLLOW,
+    NOTIFICATION_LIKE,
+    NotificationSettings,
+)
+from rpc.proto.notifications_pb2 import (
+    CountUnseenRequest,
+    GetNotificationSettingsRequest,
+    ListNotificationsRequest,
+    MarkSeenRequest,
+    MuteKindRequest,
+)
 from rpc.services.notifications import Notifications
-from tests.rpc.services.kit import serving
+from tests.rpc.services.kit import refused, serving
 from tests.store.social import ANN, BEN, CAT
 
 
@@ -79,3 +91,62 @@ async def test_everybody_has_only_his_own() -> None:
         nothing = await ben.notifications.list_notifications(ListNotificationsRequest())
         assert (list(nothing.notifications), nothing.unseen) == ([], 0)
         assert (await ann.notifications.list_notifications(ListNotificationsRequest())).unseen == 1
+
+
+async def test_a_badge_counts_without_the_list() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        ann = kit.person(ANN)
+
+        async def badge() -> int:
+            await kit.world.project()
+            return (await ann.notifications.count_unseen(CountUnseenRequest())).unseen
+
+        assert await badge() == 0
+        post = await kit.world.post(ANN)
+        await kit.world.like(BEN, post.id)
+        assert await badge() == 1
+        await kit.world.like(CAT, post.id)  # the same notification
+        await kit.world.comment(CAT, post.id)
+        assert await badge() == 2
+        await kit.world.like(CAT, post.id, False)
+        assert await badge() == 2
+        await kit.world.like(BEN, post.id, False)
+        assert await badge() == 1
+        await ann.notifications.mark_seen(MarkSeenRequest(up_to=1 << 60))
+        assert await badge() == 0
+        await kit.world.comment(BEN, post.id)
+        assert await badge() == 1
+
+
+async def test_kinds_are_muted_one_by_one() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        ann = kit.person(ANN)
+        nothing = await ann.notifications.get_settings(GetNotificationSettingsRequest())
+        assert nothing == NotificationSettings()
+        mute = MuteKindRequest(kind=NOTIFICATION_FOLLOW, muted=True)
+        first, second = await kit.repeated(ann, ann.notifications.mute_kind, mute)
+        assert first == second
+        assert list(first.muted) == [NOTIFICATION_FOLLOW]
+        both = await ann.notifications.mute_kind(
+            MuteKindRequest(kind=NOTIFICATION_LIKE, muted=True)
+        )
+        assert list(both.muted) == [NOTIFICATION_LIKE, NOTIFICATION_FOLLOW]
+        await kit.world.follow(BEN, ANN)
+        await kit.world.project()
+        listed = await ann.notifications.list_notifications(ListNotificationsRequest())
+        assert list(listed.notifications) == []
+        one = await ann.notifications.mute_kind(MuteKindRequest(kind=NOTIFICATION_FOLLOW))
+        assert await ann.notifications.get_settings(GetNotificationSettingsRequest()) == one
+        assert list(one.muted) == [NOTIFICATION_LIKE]
+        ben = kit.person(BEN)
+        assert await ben.notifications.get_settings(GetNotificationSettingsRequest()) == nothing
+
+
+async def test_no_other_kinds_are_muted() -> None:
+    async with serving(lambda views: [Notifications(views)]) as kit:
+        ann = kit.person(ANN)
+        for kind in (0, 6, 60, 64, -1):
+            async with refused(Code.INVALID_ARGUMENT, "kind"):
+                request = MuteKindRequest(muted=True)
+                request.kind = kind  # type: ignore[assignment]
+                await ann.notifications.mute_kind(request)
