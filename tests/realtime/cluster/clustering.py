@@ -21,6 +21,7 @@ from realtime.events.ledger import Ledger
 from realtime.fitting import Fittings, fit_out, load_keys, load_or_make_keys, projections
 from realtime.link.link import Link
 from realtime.link.switchboard import Switchboard
+from realtime.redis import Connect, others_of
 from realtime.testing import TestClient
 from realtime.testing.server import QuickHasher, RememberingSender, TestServer
 from realtime.testing.streams import socket_pair
@@ -47,8 +48,11 @@ class Worker:
 class TestCluster:
     __test__ = False
 
-    def __init__(self, store: GatedStore, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, store: GatedStore, nursery: trio.Nursery, connect: Connect | None = None
+    ) -> None:
         self.store = store
+        self._connect = connect
         self.sender = RememberingSender()
         self.workers: list[Worker] = []
         self.ledger: Ledger
@@ -76,11 +80,14 @@ class TestCluster:
 
         self.ledger = Ledger(self.store, clock, CollectorRegistry(), committed, hint, reached)
         self.ledger.add_consumers(projections())
+        others = await others_of(self._connect, self.store.inner, head, CollectorRegistry())
         async with trio.open_nursery() as nursery:
-            self.switchboard = Switchboard(self.store, self.ledger.batcher, clock, head, nursery)
-            nursery.start_soon(self.switchboard.presence.run)
+            board = Switchboard(self.store, self.ledger.batcher, clock, head, nursery, others)
+            self.switchboard = board
+            others.attach(board, self.ledger)
+            nursery.start_soon(board.presence.run)
             self._writing = nursery
-            async with self.ledger.running():
+            async with others.running(), self.ledger.running():
                 task_status.started()
                 await trio.sleep_forever()
 
@@ -159,12 +166,15 @@ class TestCluster:
 
 
 @asynccontextmanager
-async def open_test_cluster(workers: int = 2) -> AsyncIterator[TestCluster]:
-    store = await open_gated()
+async def open_test_cluster(
+    workers: int = 2, *, store: GatedStore | None = None, connect: Connect | None = None
+) -> AsyncIterator[TestCluster]:
+    """`connect` is the way to other servers on the store."""
+    store = store or await open_gated()
     await load_or_make_keys(store.inner)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        cluster = TestCluster(store, nursery)
+        cluster = TestCluster(store, nursery, connect)
         await cluster.start_writer()
         for _ in range(workers):
             await cluster.start_worker()

@@ -27,10 +27,17 @@ class Air:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        self.buses: list[AirBus] = []
         self.lost: set[AirBus] = set()
         self.up = True
         self.said = 0
         self._changed = trio.Event()
+
+    def connect(self, channel: str, metrics: CollectorRegistry) -> AirBus:
+        """A way for one more node (`realtime.redis.Connect`)."""
+        bus = AirBus(self)
+        self.buses.append(bus)
+        return bus
 
     def turn(self, *, up: bool) -> None:
         self.up = up
