@@ -30,7 +30,7 @@ from store.interface import Store
 from store.log import Kind, Stream, WriteTransaction
 from store.mysql.address import parse
 from store.mysql.store import MysqlStore
-from store.projections.base import consume
+from store.projections.consuming import consume
 from store.projections.counters import CountersProjection
 from store.sources import DatabaseSource, News
 from store.sqlite import SqliteStore
@@ -161,7 +161,7 @@ async def catching_up(store: Store) -> float:
 
 
 async def _forget_offset(tx: Transaction) -> None:
-    await tx.run("DELETE FROM consumers WHERE name = ?", ("counters",))
+    await tx.run("DELETE FROM offsets WHERE consumer = ?", ("counters",))
 
 
 async def _people(tx: Transaction) -> None:

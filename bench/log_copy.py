@@ -31,7 +31,7 @@ from store.kafka.topic import TopicReader, TopicWriter, client_config
 from store.log import read_head
 from store.mysql import address as mysql
 from store.mysql.store import MysqlStore
-from store.projections.base import consume
+from store.projections.consuming import consume
 from store.projections.counters import CountersProjection
 from store.sources import DatabaseSource, News, Source
 from store.transaction import Transaction
@@ -124,7 +124,7 @@ async def consuming(store: Store, source: Source | None) -> float:
 
 
 async def _forget_offset(tx: Transaction) -> None:
-    await tx.run("DELETE FROM consumers WHERE name = ?", ("counters",))
+    await tx.run("DELETE FROM offsets WHERE consumer = ?", ("counters",))
 
 
 async def commits(store: Store, committed: dict[int, float]) -> None:

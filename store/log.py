@@ -290,3 +290,13 @@ async def read_entries(
         [*params, limit],
     )
     return [entry_of(row) for row in (reversed(found) if latest else found)]
+
+
+async def entries_at(tx: Transaction, positions: Sequence[int]) -> list[Entry]:
+    """The entries at these positions, as far as the log has them, in order."""
+    found = await tx.rows(
+        f"SELECT {ENTRY_COLUMNS} FROM log WHERE position IN {tx.dialect.in_list(len(positions))} "
+        "ORDER BY position",
+        positions,
+    )
+    return [entry_of(row) for row in found]

@@ -40,6 +40,11 @@ class Dialect(Protocol):
         """Insert; rows of which a unique key exists already are left as they are."""
         ...
 
+    def delete_some(self, table: str, key: Sequence[str], where: str) -> str:
+        """Delete at most so many of the rows that meet a condition: their number follows the
+        parameters of the condition. `key` is the table's primary key."""
+        ...
+
     def for_update(self) -> str:
         """The suffix that locks the rows a SELECT reads; empty where the writer is alone."""
         ...

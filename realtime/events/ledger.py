@@ -12,7 +12,9 @@ from prometheus_client import CollectorRegistry, Gauge
 from realtime.events import leases
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
+from realtime.events.overseer import Overseer
 from realtime.events.relay import LEASE as RELAY
+from realtime.events.relay import NAME as RELAY_NAME
 from realtime.events.relay import LogCopy
 from realtime.events.tail import Tail
 from rpc.context import Clock
@@ -57,12 +59,14 @@ class Ledger:
         of the log it is filled and kept up here, and the consumers and the tail read that."""
         self._store = store
         self._clock = clock
+        self._metrics = metrics
         self._on_commit = on_commit
         self._on_hints = on_hints
         self._on_head = on_head
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
+        self._overseer: Overseer | None = None
         self._copy = copy
         self._source = copy.source if copy is not None else None
         source = self._source or DatabaseSource(store)
@@ -86,7 +90,7 @@ class Ledger:
                 lifetime=leases.LIFETIME,
                 renew=leases.RENEW,
             )
-        self.consumers += [
+        self.consumers = [
             Consumer(
                 one,
                 self._store,
@@ -98,6 +102,11 @@ class Ledger:
             )
             for one in added
         ]
+        others = () if self._copy is None else (RELAY_NAME,)
+        self._overseer = Overseer(self._store, self.consumers, self._owns, self._metrics, others)
+
+    def _owns(self, consumer: str) -> bool:
+        return self.leases is None or lease_of(consumer) in self.leases.owned()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -115,6 +124,8 @@ class Ledger:
             nursery.start_soon(self._keep_house)
             for consumer in self.consumers:
                 nursery.start_soon(consumer.run)
+            if self._overseer is not None:
+                nursery.start_soon(self._overseer.run)
             if self.leases is not None:
                 nursery.start_soon(self.leases.run)
             if self._tail is not None:

@@ -16,7 +16,8 @@ from store.errors import Incompatible, StoreError
 from store.interface import Store
 from store.kafka.source import check_same
 from store.log import Entry, read_head
-from store.projections.base import lease_of, move
+from store.projections.base import lease_of
+from store.projections.offsets import lock_places, move
 from store.queries.leases import Fenced, check_fence
 from store.sources import Source, read_stretch
 from store.transaction import Transaction
@@ -149,4 +150,5 @@ async def _next(tx: Transaction, after: int) -> _Next:
 
 async def _note(tx: Transaction, position: int, fence: int, now_ms: int) -> None:
     await check_fence(tx, LEASE, fence)
-    await move(tx, NAME, position, fence, now_ms)
+    live = (await lock_places(tx, NAME)).live
+    await move(tx, NAME, live.generation, position, fence, now_ms)

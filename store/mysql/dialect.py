@@ -68,6 +68,10 @@ class MysqlDialect:
         return _insert(table, columns) + f"{columns[0]} = {columns[0]}"
 
     @staticmethod
+    def delete_some(table: str, key: Sequence[str], where: str) -> str:
+        return f"DELETE FROM {table} WHERE {where} LIMIT ?"
+
+    @staticmethod
     def for_update() -> str:
         return " FOR UPDATE"
 

@@ -3,7 +3,7 @@ user has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from store.log import Entry, Kind
@@ -50,7 +50,24 @@ class CountersProjection(Projection):
         }
     )
 
-    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+    step: ClassVar[int] = 5_000
+    tables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "post_counts": ("generation", "post_id"),
+        "user_counts": ("generation", "user_id"),
+    }
+
+    @staticmethod
+    def key(entry: Entry) -> str:
+        """Only what ups and downs have in common needs its order: a post, or two people. The
+        sums of a user are the same in any order."""
+        if entry.kind in (Kind.FOLLOWED, Kind.UNFOLLOWED):
+            return f"{entry.actor_id}>{entry.subject_id}"
+        of_comment = entry.kind in (Kind.COMMENT_ADDED, Kind.COMMENT_DELETED)
+        return f"p{entry.other_id if of_comment else entry.subject_id}"
+
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
         posts, users = _Deltas(2), _Deltas(3)
         gone: set[int] = set()
         for entry in entries:
@@ -79,24 +96,34 @@ class CountersProjection(Projection):
         for post_id in gone:
             posts.drop(post_id)
         await tx.run_many(
-            "DELETE FROM post_counters WHERE post_id = ?", [(post_id,) for post_id in gone]
+            "DELETE FROM post_counts WHERE generation = ? AND post_id = ?",
+            [(generation, post_id) for post_id in gone],
         )
-        await _add(tx, "user_counters", "user_id", ("posts", "followers", "followings"), users)
-        counted = await _add(tx, "post_counters", "post_id", ("likes", "comments"), posts)
+        await _add(tx, generation, "user_counts", "user_id", _OF_USERS, users)
+        counted = await _add(tx, generation, "post_counts", "post_id", _OF_POSTS, posts)
         return await _hints(tx, counted)
 
 
+_OF_POSTS = ("likes", "comments")
+_OF_USERS = ("posts", "followers", "followings")
+
+
 async def _add(
-    tx: Transaction, table: str, key: str, columns: tuple[str, ...], deltas: _Deltas
+    tx: Transaction,
+    generation: int,
+    table: str,
+    key: str,
+    columns: tuple[str, ...],
+    deltas: _Deltas,
 ) -> dict[int, list[int]]:
     """Adds the deltas to the rows and returns the counts that have resulted."""
     changed = deltas.changed()
     if not changed:
         return {}
     found = await tx.rows(
-        f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} IN "
+        f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE generation = ? AND {key} IN "
         + tx.dialect.in_list(len(changed)),
-        list(changed),
+        [generation, *changed],
     )
     before = {row[0]: row[1:] for row in found}
     nothing = (0,) * len(columns)
@@ -104,8 +131,8 @@ async def _add(
         row_id: _sums(before.get(row_id, nothing), counts) for row_id, counts in changed.items()
     }
     await tx.run_many(
-        tx.dialect.upsert(table, (key,), columns),
-        [(row_id, *counts) for row_id, counts in result.items()],
+        tx.dialect.upsert(table, ("generation", key), columns),
+        [(generation, row_id, *counts) for row_id, counts in result.items()],
     )
     return result
 

@@ -50,10 +50,21 @@ class HomeProjection(Projection):
         {Kind.POST_CREATED, Kind.POST_DELETED, Kind.FOLLOWED, Kind.UNFOLLOWED}
     )
 
+    replayable: ClassVar[bool] = True
+
+    @staticmethod
+    def key(entry: Entry) -> str:
+        """A follow, or a post."""
+        if entry.kind in (Kind.FOLLOWED, Kind.UNFOLLOWED):
+            return f"{entry.actor_id}>{entry.subject_id}"
+        return f"p{entry.subject_id}"
+
     def __init__(self, backfill: int = BACKFILL) -> None:
         self._backfill = backfill
 
-    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
         of: dict[Kind, list[Entry]] = {kind: [] for kind in self.kinds}
         for entry in entries:
             of[entry.kind].append(entry)

@@ -51,6 +51,23 @@ class NotificationsProjection(VisibleProjection):
         }
     )
 
+    replayable: ClassVar[bool] = True
+
+    @staticmethod
+    def key(entry: Entry) -> str:
+        """Two people, a like, a comment, a post, or who has looked or set something."""
+        match entry.kind:
+            case Kind.FOLLOWED | Kind.UNFOLLOWED | Kind.BLOCKED:
+                return f"{entry.actor_id}>{entry.subject_id}"
+            case Kind.POST_LIKED | Kind.POST_UNLIKED:
+                return f"p{entry.subject_id}<{entry.actor_id}"
+            case kind if kind in COMMENT_KINDS:
+                return f"c{entry.subject_id}"
+            case Kind.NOTIFICATIONS_SEEN | Kind.NOTIFICATION_SETTINGS:
+                return f"u{entry.stream.id}"
+            case _:
+                return f"p{entry.subject_id}"
+
     async def project(self, tx: WriteTransaction, entries: Sequence[Entry]) -> list[Hint]:
         state = await read_state(tx, entries)
         told = [(entry, tellings(entry, state)) for entry in entries]

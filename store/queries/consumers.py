@@ -6,13 +6,18 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from store.log import Kind, read_entries, read_head
+from store.projections.aside import BOUND, State
+from store.projections.offsets import Role
 from store.transaction import Transaction
 
 
 class Status(NamedTuple):
-    """A consumer in the table, or one that the code knows and that has not begun."""
+    """A consumer that has begun, or that the code knows."""
 
     name: str
+    role: Role
+    """Of the generation of its rows: live, or being built."""
+    generation: int
     position: int
     head: int
     entries_behind: int
@@ -20,46 +25,99 @@ class Status(NamedTuple):
     those, too, that are none of its business."""
     seconds_behind: float
     """Since that one was written."""
-    dead: int
+    failed: int
+    """Entries set aside because they fail, or failed and are to be tried again."""
+    retried: int
+    """Those of them that are to be tried again."""
+    parked: int
+    """Entries that wait behind those."""
+    paused: bool
+    sweeping: bool
+    """Whether there are rows to be removed that are not shown any more."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no new entries because too many are set aside."""
+        return self.failed + self.parked >= BOUND
 
 
 async def statuses(tx: Transaction, known: Mapping[str, Collection[Kind]]) -> list[Status]:
-    """All consumers by name. `known` are those of the code, with what they want to see."""
+    """Those of all consumers by name, the live generation first. `known` are those of the code,
+    with what they want to see."""
     head = (await read_head(tx)).position
-    found = await tx.rows("SELECT name, position FROM consumers")
-    positions = dict.fromkeys(known, 0) | {row[0]: row[1] for row in found}
-    now = await tx.rows(f"SELECT {tx.dialect.now_ms()}")
-    counted = await tx.rows("SELECT consumer, COUNT(*) FROM dead_letters GROUP BY consumer")
-    dead = {row[0]: row[1] for row in counted}
+    rows = await tx.rows("SELECT consumer, role, generation, position, paused_ms FROM offsets")
+    begun = {row[0] for row in rows}
+    sweeping = {row[0] for row in rows if row[1] == Role.LEAVING}
+    rows = [row for row in rows if row[1] != Role.LEAVING]
+    rows += [(name, Role.LIVE, 0, 0, 0) for name in known if name not in begun]
+    counted = await tx.rows(
+        "SELECT consumer, generation, state, COUNT(*) FROM set_aside "
+        "GROUP BY consumer, generation, state"
+    )
+    aside = {(row[0], row[1], row[2]): row[3] for row in counted}
+    now_ms = (await tx.rows(f"SELECT {tx.dialect.now_ms()}"))[0][0]
     result = []
-    for name, position in sorted(positions.items()):
+    for name, role, generation, position, paused_ms in sorted(rows):
         waiting = await read_entries(tx, position, head, 1, known.get(name, ()))
+        failed, parked, retried = (aside.get((name, generation, state), 0) for state in State)
         result.append(
             Status(
                 name=name,
+                role=Role(role),
+                generation=generation,
                 position=position,
                 head=head,
                 entries_behind=head - waiting[0].position + 1 if waiting else 0,
-                seconds_behind=max(0, now[0][0] - waiting[0].at_ms) / 1000 if waiting else 0.0,
-                dead=dead.get(name, 0),
+                seconds_behind=max(0, now_ms - waiting[0].at_ms) / 1000 if waiting else 0.0,
+                failed=failed + retried,
+                retried=retried,
+                parked=parked,
+                paused=bool(paused_ms),
+                sweeping=name in sweeping,
             )
         )
     return result
 
 
-class DeadLetter(NamedTuple):
+class Letter(NamedTuple):
+    """An entry that is set aside."""
+
     consumer: str
+    generation: int
     position: int
+    key: str
+    state: State
     error: str
     at_ms: int
 
 
-async def dead_letters(tx: Transaction, consumer: str, limit: int) -> list[DeadLetter]:
-    """What consumers have set aside, or one of them, by consumer and position."""
-    where, params = ("WHERE consumer = ? ", [consumer]) if consumer else ("", [])
+async def letters(
+    tx: Transaction, consumer: str, position: int, limit: int, *, parked: bool
+) -> list[Letter]:
+    """What is set aside: all of it or that of one consumer, at one position or any (0), with
+    those that only wait or without them."""
+    where, params = "WHERE 1 = 1", list[str | int]()
+    for condition, value in (("consumer = ?", consumer), ("position = ?", position)):
+        if value:
+            where += f" AND {condition}"
+            params.append(value)
+    if not parked:
+        where += " AND state <> ?"
+        params.append(State.PARKED)
     found = await tx.rows(
-        f"SELECT consumer, position, error, at_ms FROM dead_letters {where}"
-        "ORDER BY consumer, position LIMIT ?",
+        "SELECT consumer, generation, position, entry_key, state, error, at_ms FROM set_aside "
+        f"{where} ORDER BY consumer, generation, position LIMIT ?",
         [*params, limit],
     )
-    return [DeadLetter(*row) for row in found]
+    return [Letter._make(row)._replace(state=State(row[4])) for row in found]
+
+
+async def needed(tx: Transaction) -> int:
+    """The position behind which all entries have to be kept for consumers: those that they have
+    yet to take, and those that they have set aside."""
+    found = await tx.rows(
+        "SELECT MIN(position) FROM (SELECT position FROM offsets WHERE role <> ? "
+        "UNION ALL SELECT position - 1 FROM set_aside UNION ALL SELECT position FROM log_head) p",
+        (Role.LEAVING,),
+    )
+    return int(found[0][0])

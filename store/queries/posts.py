@@ -8,6 +8,7 @@ from typing import NamedTuple
 from store import rules
 from store.errors import NotFound
 from store.log import Entry
+from store.projections.offsets import shown
 from store.queries.blocks import between, between_two
 from store.queries.likes import liked_since
 from store.queries.media import media_by_id, split_ids
@@ -75,7 +76,9 @@ async def posts_for(
     counted: dict[int, tuple[int, int]] = {
         row[0]: (row[1], row[2])
         for row in await tx.rows(
-            f"SELECT post_id, likes, comments FROM post_counters WHERE post_id IN {among}", ids
+            "SELECT post_id, likes, comments FROM post_counts "
+            f"WHERE generation = {shown('counters')} AND post_id IN {among}",
+            ids,
         )
     }
     authors = await users_by_id(tx, (row[1] for row in rows.values()))

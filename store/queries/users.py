@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from store import rules
 from store.errors import DomainError, NotFound
 from store.log import Entry
+from store.projections.offsets import shown
 from store.queries.blocks import NOTHING, between, between_two
 from store.queries.media import media_by_id
 from store.records import ProfileRecord, UserRecord
@@ -100,7 +101,8 @@ async def profile(tx: Transaction, user_id: int, viewer_id: int) -> ProfileRecor
     found = await tx.rows(
         "SELECT u.about, u.changed, COALESCE(c.posts, 0), COALESCE(c.followers, 0), "
         "COALESCE(c.followings, 0) "
-        "FROM users u LEFT JOIN user_counters c ON c.user_id = u.id WHERE u.id = ?",
+        "FROM users u LEFT JOIN user_counts c "
+        f"ON c.generation = {shown('counters')} AND c.user_id = u.id WHERE u.id = ?",
         (user_id,),
     )
     about, changed, posts, followers, followings = found[0]

@@ -55,6 +55,14 @@ class SqliteDialect:
         )
 
     @staticmethod
+    def delete_some(table: str, key: Sequence[str], where: str) -> str:
+        names = ", ".join(key)
+        return (
+            f"DELETE FROM {table} WHERE ({names}) IN "
+            f"(SELECT {names} FROM {table} WHERE {where} LIMIT ?)"
+        )
+
+    @staticmethod
     def for_update() -> str:
         return ""
 

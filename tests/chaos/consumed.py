@@ -8,6 +8,7 @@ from typing import Any
 import trio
 
 from store.log import ENTRY_COLUMNS
+from store.projections.offsets import shown
 from tests.chaos.facts import Facts, Group, Line
 
 Rows = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
@@ -36,7 +37,7 @@ class Consumed:
                 await self._read_log()
                 differences = await self._differences()
         assert not differences, differences
-        dead = await self._rows("SELECT consumer, position, error FROM dead_letters")
+        dead = await self._rows("SELECT consumer, position, error FROM set_aside")
         assert not dead, dead
 
     async def _read_log(self) -> None:
@@ -55,9 +56,10 @@ class Consumed:
             "SELECT id, post_id, author_id, reply_to FROM comments WHERE deleted = 0"
         )
         follows = await rows("SELECT follower_id, followee_id, changed FROM follows")
-        post_counters = await rows("SELECT post_id, likes, comments FROM post_counters")
-        user_counters = await rows(
-            "SELECT user_id, posts, followers, followings FROM user_counters"
+        live = f"WHERE generation = {shown('counters')}"
+        post_counts = await rows(f"SELECT post_id, likes, comments FROM post_counts {live}")
+        user_counts = await rows(
+            f"SELECT user_id, posts, followers, followings FROM user_counts {live}"
         )
         answered = {row[0]: row[3] for row in comments if row[3]}
         pairs: dict[str, tuple[set[Any], set[Any]]] = {
@@ -79,13 +81,13 @@ class Consumed:
                 set(await rows("SELECT user_id, post_id, author_id FROM home")),
                 facts.home(),
             ),
-            "post_counters": (
-                {row for row in post_counters if any(row[1:])},
-                {(key, *counts) for key, counts in facts.post_counters().items()},
+            "post_counts": (
+                {row for row in post_counts if any(row[1:])},
+                {(key, *counts) for key, counts in facts.post_counts().items()},
             ),
-            "user_counters": (
-                {row for row in user_counters if any(row[1:])},
-                {(key, *counts) for key, counts in facts.user_counters().items()},
+            "user_counts": (
+                {row for row in user_counts if any(row[1:])},
+                {(key, *counts) for key, counts in facts.user_counts().items()},
             ),
             "notifications": await self._notifications(answered),
             "notified": (set().union(*self.notifications.values()), facts.notified),

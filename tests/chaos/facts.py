@@ -134,7 +134,7 @@ class Facts:
             found |= {(follower, post, author) for post in before[-BACKFILL:] + after}
         return found
 
-    def post_counters(self) -> dict[int, tuple[int, int]]:
+    def post_counts(self) -> dict[int, tuple[int, int]]:
         """Likes and comments, of posts that have any."""
         likes = Counter(post for post, _ in self.likes if post in self.posts)
         comments = Counter(one.post_id for one in self.comments.values())
@@ -144,7 +144,7 @@ class Facts:
             if likes[post] or comments[post]
         }
 
-    def user_counters(self) -> dict[int, tuple[int, int, int]]:
+    def user_counts(self) -> dict[int, tuple[int, int, int]]:
         """Posts, followers and followings, of users who have any."""
         posts = Counter(self.posts.values())
         followers = Counter(followee for _, followee in self.follows)

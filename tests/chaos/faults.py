@@ -260,8 +260,8 @@ async def _fill_disk(site: Site, random: Random) -> Mend:
 
 def _step_of(consumer: str) -> Callable[[bytes], bool]:
     """The command with which a step of a consumer ends."""
-    name = f"VALUES ('{consumer}', ".encode()
-    return lambda data: b"INSERT INTO consumers " in data and name in data
+    name = f"WHERE consumer = '{consumer}' ".encode()
+    return lambda data: b"UPDATE offsets SET position " in data and name in data
 
 
 def _is_batch(data: bytes) -> bool:

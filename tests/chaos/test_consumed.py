@@ -71,9 +71,9 @@ async def test_what_the_consumers_have_made_follows_from_the_log(
     [
         ("DELETE FROM home WHERE post_id = (SELECT MAX(post_id) FROM home)", "home"),
         ("INSERT INTO home SELECT 999, post_id, author_id FROM home LIMIT 1", "home"),
-        ("UPDATE post_counters SET likes = likes + 1", "post_counters"),
-        ("UPDATE post_counters SET comments = comments - 1 WHERE comments > 0", "post_counters"),
-        ("UPDATE user_counters SET followers = followers + 1", "user_counters"),
+        ("UPDATE post_counts SET likes = likes + 1", "post_counts"),
+        ("UPDATE post_counts SET comments = comments - 1 WHERE comments > 0", "post_counts"),
+        ("UPDATE user_counts SET followers = followers + 1", "user_counts"),
         ("UPDATE notification_groups SET actors = actors + 1 WHERE kind = 1", "notifications"),
         ("UPDATE notification_groups SET closed = closed + 1 WHERE closed > 0", "notifications"),
         ("DELETE FROM notification_groups WHERE kind = 3", "notifications"),
@@ -84,7 +84,7 @@ async def test_what_the_consumers_have_made_follows_from_the_log(
         ("DELETE FROM messages", "messages"),
         ("DELETE FROM log WHERE position = (SELECT MAX(position) - 2 FROM log)", "follows"),
         ("UPDATE log SET sequence = sequence + 1 WHERE kind = 'message.sent'", "number"),
-        ("INSERT INTO dead_letters VALUES ('home', 3, 'a bug', 0)", "a bug"),
+        ("INSERT INTO set_aside VALUES ('home', 0, 3, '', 0, 'a bug', 0)", "a bug"),
     ],
 )
 async def test_what_does_not_is_found(

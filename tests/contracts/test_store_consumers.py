@@ -11,21 +11,15 @@ from store.changes.likes import SetLike
 from store.errors import DomainError
 from store.interface import Store
 from store.log import Entry, Kind, Stream, WriteTransaction, read_entries
-from store.projections.base import (
-    Consume,
-    Consumed,
-    CountsHint,
-    Hint,
-    Projection,
-    VisibleProjection,
-    consume,
-    offset,
-    skip_entry,
-)
+from store.projections.aside import State
+from store.projections.base import CountsHint, Hint, Projection, VisibleProjection
+from store.projections.consuming import Consume, Consumed, consume, set_aside, upcoming
+from store.projections.offsets import offset
+from store.queries.consumers import letters
 from store.sources import Stretch
 from store.transaction import Transaction
 from tests.contracts.places import NewDatabase, connected
-from tests.contracts.statements import Failure, Put, get_numbers, log_of, rows, run, set_number
+from tests.contracts.statements import Failure, Put, get_numbers, log_of, run, set_number
 from tests.store.social import ANN, BEN, Social
 
 NOW = 1_700_000_000_000
@@ -40,7 +34,9 @@ class Keeping(Projection):
     def __init__(self, bad: int = 0) -> None:
         self.bad = bad
 
-    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
         for entry in entries:
             assert entry.kind in self.kinds
             await tx.run(
@@ -136,19 +132,21 @@ async def test_an_entry_is_set_aside_and_the_others_go_on(store: Store) -> None:
     await step(store, Keeping(), 1)
     projection = Keeping(bad=2)
 
-    async def set_aside(after: int) -> int:
-        kinds, error = projection.kinds, "why \U0001f41f"
-        return await store.write(skip_entry, "keeping", after, kinds, error, NOW)
+    async def aside(position: int) -> bool:
+        return await store.write(set_aside, projection, position, "why \U0001f41f", NOW)
 
-    assert await set_aside(0) == 0  # the consumer is not there any more
-    assert await set_aside(1) == 2
-    assert await set_aside(1) == 0  # asked again because the answer was lost
+    assert not await aside(1)  # the consumer is not there any more
+    assert not await aside(3)  # nor there yet
+    assert await store.read(upcoming, projection) == 2
+    assert await aside(2)
+    assert not await aside(2)  # asked again because the answer was lost
     await step(store, projection)
     assert await kept(store) == [1, 3, 4]
-    assert await set_aside(4) == 0
+    assert await store.read(upcoming, projection) == 0
+    assert not await aside(5)
     assert await store.read(offset, "keeping") == 4
-    letters = await store.read(rows, "SELECT consumer, position, error, at_ms FROM dead_letters")
-    assert letters == [("keeping", 2, "why \U0001f41f", NOW)]
+    (letter,) = await store.read(letters, "", 0, 10, parked=True)
+    assert letter == ("keeping", 0, 2, "u2", State.FAILED, "why \U0001f41f", NOW)
 
 
 async def test_consumers_go_their_own_ways(store: Store) -> None:
@@ -243,7 +241,9 @@ async def test_numbers_of_a_projection_are_its_own_to_overwrite(store: Store) ->
     class Summing(Keeping):
         name = "summing"
 
-        async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+        async def project(
+            self, tx: Transaction, entries: Sequence[Entry], generation: int
+        ) -> list[Hint]:
             found = await tx.rows("SELECT at_ms FROM last_seen WHERE user_id = 2000")
             total = found[0][0] if found else 0
             await set_number(tx, 2000, total + sum(entry.subject_id for entry in entries))

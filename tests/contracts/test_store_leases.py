@@ -9,17 +9,9 @@ import trio
 
 from store.interface import Store
 from store.log import Entry, Kind, WriteTransaction
-from store.projections.base import (
-    Consume,
-    Consumed,
-    Hint,
-    Projection,
-    VisibleProjection,
-    consume,
-    lease_of,
-    offset,
-    skip_entry,
-)
+from store.projections.base import Hint, Projection, VisibleProjection, lease_of
+from store.projections.consuming import Consume, Consumed, consume, set_aside
+from store.projections.offsets import offset
 from store.queries.leases import Fenced, Lease, check_fence, release_leases, take_leases
 from store.transaction import Transaction
 from tests.contracts.statements import Put, get_numbers, rows, run, set_number
@@ -33,7 +25,9 @@ class Noting(Projection):
     name = "noting"
     kinds = frozenset({Kind.PROFILE_CHANGED})
 
-    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
         await set_number(tx, 1000, entries[-1].position)
         return []
 
@@ -131,7 +125,7 @@ async def test_a_consumer_that_was_overtaken_changes_nothing(store: Store) -> No
     with pytest.raises(Fenced):
         await store.write(consume, Noting(), 10, NOW, 1)
     with pytest.raises(Fenced):
-        await store.write(skip_entry, "noting", 0, Noting.kinds, "why", NOW, 1)
+        await store.write(set_aside, Noting(), 1, "why", NOW, 1)
     # In a batch the others are none the worse for it.
     batch = await store.commit(
         [Put(name=4, value=4), Consume(projection=Telling(), limit=10, fence=1)], NOW
@@ -140,12 +134,12 @@ async def test_a_consumer_that_was_overtaken_changes_nothing(store: Store) -> No
     assert isinstance(batch.outcomes[1], Fenced)
     assert await store.read(get_numbers) == {**before, 4: 4}
     assert await store.read(offset, "noting") == await store.read(offset, "telling") == 0
-    assert await store.read(rows, "SELECT * FROM dead_letters") == []
+    assert await store.read(rows, "SELECT * FROM set_aside") == []
     done = await store.write(consume, Noting(), 2, NOW, 2)
     assert done == Consumed(position=2, read=2)
     batch = await store.commit([Consume(projection=Telling(), limit=2, fence=2)], NOW)
     assert batch.outcomes == [Consumed(position=2, read=2)]
-    fences = await store.read(rows, "SELECT name, fence FROM consumers ORDER BY name")
+    fences = await store.read(rows, "SELECT consumer, fence FROM offsets ORDER BY consumer")
     assert fences == [("noting", 2), ("telling", 2)]
 
 

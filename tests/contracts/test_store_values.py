@@ -123,10 +123,10 @@ async def test_texts_and_bytes_that_are_no_keys_come_back_too(store: Store) -> N
     blobs = [*BYTES, every * 4096, random.Random(1).randbytes(1 << 20)]
     await store.write(
         run_many,
-        "INSERT INTO dead_letters (consumer, position, error, at_ms) VALUES ('c', ?, ?, 0)",
+        "INSERT INTO set_aside VALUES ('c', 0, ?, '', 0, ?, 0)",
         enumerate(texts),
     )
-    found = await store.read(rows, "SELECT error FROM dead_letters ORDER BY position")
+    found = await store.read(rows, "SELECT error FROM set_aside ORDER BY position")
     assert [row[0] for row in found] == texts
     assert all(type(row[0]) is str for row in found)
     await store.write(

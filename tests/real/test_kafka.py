@@ -19,7 +19,7 @@ from store.kafka.address import parse
 from store.log import read_head
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
-from store.projections.base import consume
+from store.projections.consuming import consume
 from store.projections.counters import CountersProjection
 from store.queries.consumers import statuses
 from tests.contracts.kafka import Topic, broker, new_topic
@@ -144,7 +144,7 @@ async def _site(address: Address, kafka: str, folder: Path, *flags: str) -> Asyn
 async def counters(store: MysqlStore) -> list[Any]:
     return [
         sorted(await store.read(rows, f"SELECT * FROM {table}"))
-        for table in ("post_counters", "user_counters")
+        for table in ("post_counts", "user_counts")
     ]
 
 
@@ -158,9 +158,9 @@ async def check_effects(store: MysqlStore) -> None:
 
     await until(done, TAKEN_OVER)
     made = await counters(store)
-    await store.write(run, "DELETE FROM post_counters")
-    await store.write(run, "DELETE FROM user_counters")
-    await store.write(run, "DELETE FROM consumers WHERE name = 'counters'")
+    await store.write(run, "DELETE FROM post_counts")
+    await store.write(run, "DELETE FROM user_counts")
+    await store.write(run, "DELETE FROM offsets WHERE consumer = 'counters'")
     while (await store.write(consume, CountersProjection(), 500, 0)).read:
         pass
     assert await counters(store) == made

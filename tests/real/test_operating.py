@@ -122,27 +122,29 @@ async def test_a_backup_of_a_busy_server_is_restored(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "data.old")
 
 
-async def test_a_consumer_runs_again_from_the_start(tmp_path: Path) -> None:
+async def test_a_projection_is_built_anew_beside_a_running_server(tmp_path: Path) -> None:
     async with server_process(tmp_path / "data") as server:
         ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
         post = await ann.call("Posts.CreatePost", text="look")
         await bob.call("Likes.LikePost", post_id=post.id)
         await ann.expect_update("notification")
-        assert await server.stop(within=15) == 0
         with closing(sqlite3.connect(tmp_path / "data" / "sunwire.db")) as database:
-            database.execute("UPDATE post_counters SET likes = 7")
-            database.execute("INSERT INTO dead_letters VALUES ('counters', 1, 'it broke', 0)")
+            database.execute("UPDATE post_counts SET likes = 7")
+            database.execute(
+                "INSERT INTO set_aside VALUES ('counters', 0, 1, '', 0, 'it broke', 0)"
+            )
             database.commit()
-        shown = await shell(commands(0, "log.md", "### Dead letters"), tmp_path)
+        shown, _ = (await shell(commands(0, "log.md", "### Dead letters"), tmp_path)).splitlines()
         assert json.loads(shown) == {
             "consumer": "counters",
+            "generation": 0,
             "position": 1,
+            "key": "",
+            "state": "failed",
             "error": "it broke",
             "at_ms": 0,
         }
-        await shell(commands(0, "log.md", "### Running again"), tmp_path)
-        await server.start()
-        await ann.connect()
+        await shell(commands(0, "log.md", "### Once more"), tmp_path)
         with trio.fail_after(20):
             # Nobody is told when a consumer has caught up.
             while (await ann.call("Posts.GetPost", post_id=post.id)).likes != 1:  # noqa: ASYNC110

@@ -20,7 +20,8 @@ from store.changes.rooms import CreateGroup
 from store.errors import DomainError
 from store.interface import Store
 from store.log import Batch, Entry, read_entries, read_head
-from store.projections.base import Consume, Consumed, CountsHint, HomeHint, consume
+from store.projections.base import CountsHint, HomeHint
+from store.projections.consuming import Consume, Consumed, consume
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection

@@ -36,7 +36,7 @@ async def test_a_full_disk_keeps_nothing_and_passes(tmp_path: Path) -> None:
         (pages,) = (await store.write(rows, "PRAGMA page_count"))[0]
         await store.write(rows, f"PRAGMA max_page_count = {pages + 2}")
         await store.write(set_number, 1, 10)
-        fat = "INSERT INTO dead_letters (consumer, position, error, at_ms) VALUES ('c', 1, ?, 0)"
+        fat = "INSERT INTO set_aside VALUES ('c', 0, 1, '', 0, ?, 0)"
 
         async def fill(tx: Transaction) -> None:
             await set_number(tx, 1, 11)

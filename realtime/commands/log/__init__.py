@@ -10,7 +10,12 @@ from cyclopts import App
 COMMANDS = {
     "show": "Prints entries of the log.",
     "lag": "Says of each consumer how far it has come.",
-    "dead": "Lists the entries that consumers have set aside.",
+    "dead": "Lists the entries that consumers have set aside; has them retried, or discards them.",
+    "pause": "Pauses a consumer, until it is resumed.",
+    "resume": "Lets a paused consumer go on.",
+    "replay": "Lets a consumer take entries once more.",
+    "rebuild": "Builds the rows of a consumer anew, beside those that are shown.",
+    "forget": "Forgets a consumer that this version has no more.",
 }
 """What each does. It is the function of its name in the module here of its name."""
 

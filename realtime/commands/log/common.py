@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from realtime.commands.place import Place, run_on_store
+from realtime.fitting import projections
 from realtime.startup import StartError
 from realtime.stores import SQLITE, open_store, store_starts
+from store.errors import DomainError
 from store.interface import Store
+from store.projections.base import Projection, VisibleProjection
 
 
 def work_on(place: Place, work: Callable[[Store], Awaitable[None]]) -> None:
@@ -24,6 +27,21 @@ def work_on(place: Place, work: Callable[[Store], Awaitable[None]]) -> None:
                     raise StartError(
                         "the database is older than this version: run python -m realtime migrate"
                     )
-                await work(store)
+                await _refusing(work, store)
 
     run_on_store(main)
+
+
+async def _refusing(work: Callable[[Store], Awaitable[None]], store: Store) -> None:
+    try:
+        await work(store)
+    except DomainError as error:
+        raise StartError(error.message) from error
+
+
+def projection_named(name: str) -> Projection | VisibleProjection:
+    """Raises `StartError` for a consumer that this version has not got."""
+    found = {one.name: one for one in projections()}
+    if name not in found:
+        raise StartError(f"there is no consumer {name!r}: {', '.join(sorted(found))}")
+    return found[name]

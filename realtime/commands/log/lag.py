@@ -8,15 +8,18 @@ from realtime.commands.place import HERE, Where
 from realtime.events.relay import NAME as RELAY
 from realtime.fitting import projections
 from store.interface import Store
+from store.projections.offsets import Role
 from store.queries.consumers import statuses
 
 
 def lag(*, place: Where = HERE) -> None:
     """Says of each consumer how far it has come, as JSON lines.
 
-    Each has `consumer`, `position`, `head` (where the log ends), `entries_behind` (entries of the
-    log from the first that it has yet to take), `seconds_behind` (since that one was written),
-    `dead` (entries set aside) and `known` (whether this version has the consumer).
+    Each has `consumer`, `generation` (of its rows; one that is being built has a line of its own,
+    with `building`), `position`, `head` (where the log ends), `entries_behind` (entries of the log
+    from the first that it has yet to take), `seconds_behind` (since that one was written), `dead`
+    (entries that failed and are set aside), `parked` (those that wait behind them), `paused`,
+    `stopped` (too many are set aside) and `known` (whether this version has the consumer).
     """
 
     async def work(store: Store) -> None:
@@ -25,11 +28,16 @@ def lag(*, place: Where = HERE) -> None:
             print_line(
                 {
                     "consumer": one.name,
+                    "generation": one.generation,
+                    "building": one.role is Role.BUILDING,
                     "position": one.position,
                     "head": one.head,
                     "entries_behind": one.entries_behind,
                     "seconds_behind": one.seconds_behind,
-                    "dead": one.dead,
+                    "dead": one.failed,
+                    "parked": one.parked,
+                    "paused": one.paused,
+                    "stopped": one.full,
                     "known": one.name in known or one.name == RELAY,
                 }
             )

@@ -25,7 +25,7 @@ async def some_likes(world: Social) -> int:
 async def two_letters(world: Social) -> None:
     for name, position in (("counters", 7), ("home", 5), ("home", 6)):
         await world.run(
-            "INSERT INTO dead_letters (consumer, position, error, at_ms) VALUES (?, ?, 'no', 9)",
+            "INSERT INTO set_aside VALUES (?, 0, ?, '', 0, 'no', 9)",
             name,
             position,
         )
@@ -90,8 +90,13 @@ def test_lag_is_counted_from_the_first_entry_that_a_consumer_has_yet_to_take(
     assert counters == {
         "position": post + 1,
         "head": post + 2,
+        "generation": 0,
+        "building": False,
         "entries_behind": 1,
         "dead": 0,
+        "parked": 0,
+        "paused": False,
+        "stopped": False,
         "known": True,
     }
     assert (home["position"], home["entries_behind"]) == (0, 3)
@@ -112,7 +117,7 @@ def test_what_is_none_of_its_business_does_not_put_a_consumer_behind(operator: O
 def test_lag_names_a_consumer_that_no_code_knows(operator: Operator) -> None:
     async def work(world: Social) -> None:
         await some_likes(world)
-        await world.run("INSERT INTO consumers VALUES ('search', 1, 0, 0)")
+        await world.run("INSERT INTO offsets VALUES ('search', 0, 0, 1, 0, 0, 0)")
 
     operator.with_world(work)
     assert {line["consumer"]: line["known"] for line in operator.run("lag")} == {
@@ -126,7 +131,15 @@ def test_lag_names_a_consumer_that_no_code_knows(operator: Operator) -> None:
 def test_dead_lists_what_was_set_aside(operator: Operator) -> None:
     operator.with_world(two_letters)
     found = operator.run("dead")
-    assert found[0] == {"consumer": "counters", "position": 7, "error": "no", "at_ms": 9}
+    assert found[0] == {
+        "consumer": "counters",
+        "generation": 0,
+        "position": 7,
+        "key": "",
+        "state": "failed",
+        "error": "no",
+        "at_ms": 9,
+    }
     assert [line["position"] for line in found] == [7, 5, 6]
     assert operator.run("dead", "home") == found[1:]
     assert operator.run("dead", "home", "--limit", "1") == found[1:2]

@@ -45,16 +45,23 @@ async def _keep(tx: Transaction, entry: Entry) -> None:
     await tx.run("INSERT INTO kept (subject) VALUES (?)", (entry.subject_id,))
 
 
+def _key(entry: Entry) -> str:
+    return str(entry.subject_id)
+
+
 class Keeping(Projection):
     """Keeps a row for each entry, in their order, with no key that would forgive a second."""
 
     name = "keeping"
     kinds = KINDS
+    key = staticmethod(_key)
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
-    async def project(self, tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
         for entry in entries:
             assert entry.kind in self.kinds
             await _keep(tx, entry)
@@ -67,6 +74,7 @@ class Echoing(VisibleProjection):
 
     name = "echoing"
     kinds = KINDS
+    key = staticmethod(_key)
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -140,13 +148,13 @@ class Consuming:
 
     async def offset(self) -> int:
         rows = await self.store.inner.read(
-            _rows, "SELECT position FROM consumers WHERE name = ?", self.projection.name
+            _rows, "SELECT position FROM offsets WHERE consumer = ?", self.projection.name
         )
         return int(rows[0][0]) if rows else 0
 
     async def dead_letters(self) -> list[Row]:
         return await self.store.inner.read(
-            _rows, "SELECT consumer, position, error, at_ms FROM dead_letters ORDER BY position"
+            _rows, "SELECT consumer, position, error, at_ms FROM set_aside ORDER BY position"
         )
 
 

@@ -9,9 +9,9 @@ import structlog
 import trio
 import trio.testing
 
-from realtime.events.consumers import BACKOFF, STEP
+from realtime.events.steps import BACKOFF
 from store.errors import Unavailable
-from store.projections.base import skip_entry
+from store.projections.consuming import set_aside
 from tests.realtime.events.consuming import (
     ALWAYS,
     ECHO,
@@ -47,7 +47,7 @@ async def test_entries_of_its_kinds_take_effect_in_order(
 
 
 async def test_more_than_a_step_is_taken_in_steps(autojump_clock: trio.testing.MockClock) -> None:
-    everything = list(range(1, STEP + 11))
+    everything = list(range(1, Keeping.step + 11))
     async with consuming(Keeping) as kit:
         await kit.note(*everything)
         await kit.start().wait_idle()
@@ -270,7 +270,7 @@ async def test_a_store_that_is_away_when_an_entry_is_set_aside_is_waited_for(
     with structlog.testing.capture_logs():
         async with consuming(make, Fault({1: ALWAYS, 2: ALWAYS})) as kit:
             await kit.note(1, 2, 3, 4)
-            kit.store.fail_when(skip_entry, gate, Unavailable("away"))
+            kit.store.fail_when(set_aside, gate, Unavailable("away"))
             consumer = kit.start()
             with trio.fail_after(60):
                 await consumer.wait_idle()

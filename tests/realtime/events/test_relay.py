@@ -18,7 +18,7 @@ from realtime.events.relay import LEASE, NAME, NOTE, RETRY, Relay
 from realtime.events.tail import SLOW
 from store.errors import Unavailable
 from store.log import Kind
-from store.projections.base import offset
+from store.projections.offsets import offset
 from store.queries.leases import take_leases
 from store.transaction import Transaction
 from tests.contracts.statements import Put, log_of

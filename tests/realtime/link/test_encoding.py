@@ -35,7 +35,7 @@ from store.changes.rooms import UpdateRoom
 from store.changes.sessions import NewSession, RevokeSessions
 from store.errors import Conflict, DomainError, StoreError, TooMany, Unavailable
 from store.log import Entry, Kind, Stream
-from store.projections.base import Consume
+from store.projections.consuming import Consume
 from store.records import MessageRecord, Purpose, SeenRecord
 
 OP = Op(scope="u1", key=b"\x00" * 16, digest=b"\xff" * 16)

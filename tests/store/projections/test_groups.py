@@ -298,7 +298,7 @@ async def test_a_look_that_is_read_again_closes_nothing_that_came_after_it(world
     await look(world)
     await world.like(CAT, post.id)
     await world.project()
-    await world.run("DELETE FROM consumers")
+    await world.run("DELETE FROM offsets")
     await world.like(DAN, post.id)
     await world.project()
     assert [words(told) for told in await world.told(ANN)] == [([DAN, CAT], 2), ([BEN], 1)]

@@ -202,7 +202,7 @@ async def test_an_entry_that_was_set_aside_harms_no_later_one(world: Social) -> 
     await world.comment(CAT, post.id)
     # As if the consumer had given up on both: their undoing and their edits find nothing.
     await world.run(
-        "INSERT INTO consumers (name, position, fence, updated_ms) VALUES (?, ?, 0, 0)",
+        "INSERT INTO offsets VALUES (?, 0, 0, ?, 0, 0, 0)",
         "notifications",
         await world.head(),
     )
@@ -284,7 +284,7 @@ async def test_a_second_reading_of_the_log_takes_nothing_back(world: Social) -> 
         await world.follow(BEN, ANN, on)
     await world.project()
     before, told = await world.head(), await world.told(ANN)
-    await world.run("DELETE FROM consumers")
+    await world.run("DELETE FROM offsets")
     while (await world.step("notifications", 1)).read:
         pass
     assert await world.head() == before

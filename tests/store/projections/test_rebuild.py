@@ -22,8 +22,8 @@ from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.errors import DomainError
 from store.log import Entry, Kind
 from store.mentions import mentioned
-from store.projections.base import Consume
 from store.projections.causes import Cause
+from store.projections.consuming import Consume
 from store.queries.hydrate import hydrate
 from store.queries.notifications import unseen
 from store.records import NotificationKind, NotificationRecord
@@ -320,9 +320,9 @@ async def check(world: Social) -> None:
     home = await world.rows("SELECT user_id, post_id, author_id FROM home")
     assert set(home) == await expected_home(world)
     posts, people = await expected_counts(world)
-    found = await world.rows("SELECT post_id, likes, comments FROM post_counters")
+    found = await world.rows("SELECT post_id, likes, comments FROM post_counts")
     assert {row for row in found if any(row[1:])} == posts
-    found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counters")
+    found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counts")
     assert {row for row in found if any(row[1:])} == people
     found = await world.rows("SELECT post_id, comment_id, user_id FROM mentions")
     assert set(found) == await expected_mentions(world)
@@ -380,12 +380,12 @@ def test_projections_run_again_from_the_start_come_to_the_same(
                 await told.tell(part)
             await told.finish()
             # Counters are sums, so they start from nothing. The others may find their rows there.
-            sums = ("post_counters", "user_counters")
+            sums = ("post_counts", "user_counts")
             groups = ("notification_groups", "notification_causes", "notification_receivers")
             for tables in (sums, (*sums, *groups)):
                 for table in tables:
                     await world.run(f"DELETE FROM {table}")
-                await world.run("DELETE FROM consumers")
+                await world.run("DELETE FROM offsets")
                 head = await world.head()
                 await world.project(limit)
                 await check(world)
