@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
 import trio
 
 import tests.chaos
+from tests.chaos import deploying
 from tests.chaos.faults import FAULTS
 from tests.chaos.rounds import text
 from tests.chaos.site import OWN, SQLITE
+
+Run = Callable[[int, int, Callable[[str], None]], Awaitable[Counter[str]]]
 
 
 class Place(NamedTuple):
@@ -29,7 +34,9 @@ PLACES = (Place(SQLITE), Place(SQLITE, workers=2), Place(OWN, nodes=2))
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=(tests.chaos.__doc__ or "").splitlines()[0],
-        epilog="Faults: " + "; ".join(f"{fault.name}: {fault.about}" for fault in FAULTS) + ".",
+        epilog="Faults: "
+        + "; ".join(f"{fault.name}: {fault.about}" for fault in FAULTS)
+        + f"; {deploying.NAME}: two nodes migrate at once, and something befalls one.",
     )
     parser.add_argument("--rounds", type=int, default=50, help="of each fault")
     parser.add_argument("--seed", type=int, default=1)
@@ -45,18 +52,26 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=1, help="servers on that database")
     parser.add_argument("--workers", type=int, default=1, help="several processes of a server")
     given = parser.parse_args()
-    unknown = set(given.fault) - {fault.name for fault in FAULTS}
+    unknown = set(given.fault) - {fault.name for fault in FAULTS} - {deploying.NAME}
     if unknown:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}")
+    faults = [name for name in given.fault if name != deploying.NAME]
     places = [Place(given.store, given.nodes, given.workers)] if given.store else PLACES
-    for place in places:
-        started = time.monotonic()
-        run = partial(tests.chaos.run, faults=given.fault, **place._asdict())
-        done = trio.run(run, given.rounds, given.seed, print)
-        print(
-            f"{place.store}, {place.nodes} nodes of {place.workers} processes, seed {given.seed}, "
-            f"{time.monotonic() - started:.0f} seconds: {text(done)}; all there once, in order"
+    runs: list[tuple[str, Run]] = [
+        (
+            f"{place.store}, {place.nodes} nodes of {place.workers} processes",
+            partial(tests.chaos.run, faults=faults, **place._asdict()),
         )
+        for place in places
+        if faults or not given.fault
+    ]
+    if deploying.NAME in given.fault or not (given.fault or given.store):
+        runs.append(("two nodes that migrate", deploying.run))
+    for name, run in runs:
+        started = time.monotonic()
+        done = trio.run(run, given.rounds, given.seed, print)
+        seconds = time.monotonic() - started
+        print(f"{name}, seed {given.seed}, {seconds:.0f} seconds: {text(done)}; all as it must be")
 
 
 if __name__ == "__main__":

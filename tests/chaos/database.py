@@ -37,8 +37,9 @@ class Database:
         self.server = server
         self._admin = Admin(address)
 
-    async def rows(self, sql: str) -> list[Row]:
-        """Of a query, on a connection that is made again where the server has been away."""
+    async def execute(self, sql: str) -> list[Row]:
+        """What a statement gives, on a connection that is made again where the server has been
+        away."""
         try:
             return await self._admin.execute(sql)
         except StoreError:

@@ -28,7 +28,7 @@ from tests.store.mysql.relay import Catch, Loss, Relay
 Mend = Callable[[], Awaitable[None]]
 
 CONSUMERS = ("home", "counters", "notifications")
-SPARE = 6.0  # seconds beyond a limit that a busy machine may take
+SPARE = 20.0  # seconds beyond a limit that a busy machine may take
 CATCH = LIFETIME + RENEW + SPARE  # seconds in which somebody comes to where he is waited for
 LOOK_EVERY = 0.05  # seconds
 REFUSED_WITHIN = 30.0  # seconds in which a full disk is met

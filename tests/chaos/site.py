@@ -90,5 +90,5 @@ async def open_site(folder: Path, store: str, nodes: int, workers: int) -> Async
             opened.append(await stack.enter_async_context(node))
             if number == 0:  # it has the blobs of all
                 flags += ["--media-url", f"http://127.0.0.1:{opened[0].media_port}"]
-        rows = database.rows if database else SqliteFile(folder / "data0" / "sunwire.db").rows
+        rows = database.execute if database else SqliteFile(folder / "data0" / "sunwire.db").rows
         yield Site(opened, rows, workers, database, lines, disk)

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from tests import chaos
+from tests.chaos import deploying
 from tests.chaos.site import OWN
 from tests.contracts.mysql import server
 
@@ -48,3 +49,10 @@ async def test_nodes_on_a_database() -> None:
         *("database", "stop-database", "answer", "network"),
     ]
     expect(await chaos.run(1, 3, silent, store=OWN, nodes=2, faults=faults), *faults)
+
+
+async def test_two_nodes_that_migrate_at_once() -> None:
+    """One is killed, and once the database server."""
+    server()
+    done = await deploying.run(2, 1, silent)
+    assert done.total() == len(done) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 
 from store import migrations
@@ -17,7 +19,11 @@ from tests.contracts.mysql import Admin
 from tests.contracts.statements import Put, tables
 
 
-async def schema(admin: Admin, address: Address) -> list[Row]:
+class Executes(Protocol):
+    async def execute(self, sql: str) -> list[Row]: ...
+
+
+async def schema(admin: Executes, address: Address) -> list[Row]:
     columns = await admin.execute(
         "SELECT table_name, column_name, column_type, is_nullable, collation_name, column_key "
         f"FROM information_schema.columns WHERE table_schema = '{address.database}' "
