@@ -27,7 +27,7 @@ from store.changes.messages import SendMessage
 from store.changes.rooms import CreateGroup
 from store.errors import DomainError
 from store.interface import Store
-from store.log import Kind, Stream, WriteTransaction
+from store.log import Entry, Kind, Stream, WriteTransaction
 from store.mysql.address import parse
 from store.mysql.store import MysqlStore
 from store.projections.consuming import consume
@@ -130,7 +130,7 @@ async def tailing(store: Store, other: Store, per_second: float) -> list[float]:
     committed: dict[int, float] = {}
     delays: list[float] = []
 
-    def heard(news: News) -> None:
+    def heard(news: News, entries: Sequence[Entry]) -> None:
         now = time.perf_counter()
         for position in [one for one in committed if one <= news.position]:
             delays.append((now - committed.pop(position)) * 1000)

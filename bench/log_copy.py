@@ -28,7 +28,7 @@ from store.interface import Store
 from store.kafka.address import Address, parse
 from store.kafka.source import KafkaSource
 from store.kafka.topic import TopicReader, TopicWriter, client_config
-from store.log import read_head
+from store.log import Entry, read_head
 from store.mysql import address as mysql
 from store.mysql.store import MysqlStore
 from store.projections.consuming import consume
@@ -143,7 +143,7 @@ async def hearing(store: Store, copy: Copy | None) -> list[float]:
     committed: dict[int, float] = {}
     delays: list[float] = []
 
-    def heard(news: News) -> None:
+    def heard(news: News, entries: Sequence[Entry]) -> None:
         now = time.perf_counter()
         for position in [one for one in committed if one <= news.position]:
             delays.append((now - committed.pop(position)) * 1000)

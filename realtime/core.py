@@ -37,7 +37,7 @@ from rpc.registry import Registry
 from rpc.views import Views
 from store.errors import StoreError
 from store.interface import Queries, Store
-from store.log import Batch, Head
+from store.log import Batch, Entry, Head
 from store.projections.base import CountsHint, HomeHint, Projection, VisibleProjection
 from store.records import SessionRecord
 from store.sources import Source
@@ -186,8 +186,9 @@ class Core(Front):
     ) -> None:
         source = copy.source if copy is not None else None
         super().__init__(store, clock, views, head, limits, metrics, source)
-        on_head = self.delivery.expect
-        self.ledger = Ledger(store, clock, metrics, self._committed, self._hint, on_head, copy)
+        self.ledger = Ledger(
+            store, clock, metrics, self._committed, self._hint, self._others_committed, copy
+        )
         self.committer = self.batcher = self.ledger.batcher
         self.others = others or NoOthers()
         self.signals = SharedSignals(self.hub, self.local, self.others)
@@ -225,6 +226,10 @@ class Core(Front):
         # Entries of a commit whose answer was lost are in no batch.
         self.delivery.expect(batch.head.position)
         self.others.committed(batch.head.position)
+
+    def _others_committed(self, entries: Sequence[Entry], position: int) -> None:
+        self.delivery.offer(list(entries))
+        self.delivery.expect(position)
 
     def _hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
         self.hints.offer(hints)

@@ -21,7 +21,7 @@ from realtime.redis import others_of, redis_of
 from realtime.stores import open_store
 from store.blobs import BlobStore
 from store.interface import Store
-from store.log import Batch, read_head
+from store.log import Batch, Entry, read_head
 from store.projections.base import CountsHint, HomeHint
 
 log = structlog.get_logger("app")
@@ -43,14 +43,14 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     def hint(hints: Sequence[HomeHint | CountsHint]) -> None:
         boards[0].hint(hints)
 
-    def reached(position: int) -> None:
-        boards[0].reached(position)
+    def others_committed(entries: Sequence[Entry], position: int) -> None:
+        boards[0].reached(position, entries)
 
     head = await store.read(read_head)
     others = await others_of(redis_of(role.settings), store, head, role.metrics)
     topic = find_topic(role.settings)
     copy = topic.copy(store, head.epoch, role.clock, role.metrics) if topic is not None else None
-    ledger = Ledger(store, role.clock, role.metrics, committed, hint, reached, copy)
+    ledger = Ledger(store, role.clock, role.metrics, committed, hint, others_committed, copy)
     ledger.add_consumers(projections())
     async with trio.open_nursery() as work:
         board = Switchboard(store, ledger.batcher, role.clock, head, work, others)

@@ -21,7 +21,7 @@ from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
 from store.errors import StoreError
 from store.interface import Store
-from store.log import Batch, Kind
+from store.log import Batch, Entry, Kind
 from store.projections.base import (
     CountsHint,
     HomeHint,
@@ -50,19 +50,20 @@ class Ledger:
         metrics: CollectorRegistry,
         on_commit: Callable[[Batch], None],
         on_hints: Callable[[Sequence[HomeHint | CountsHint]], None],
-        on_head: Callable[[int], None],
+        on_others: Callable[[Sequence[Entry], int], None],
         copy: LogCopy | None = None,
     ) -> None:
         """They are called without waiting: `on_commit` after each commit and before its
-        callers hear of it; `on_hints` with what live sessions may be told; `on_head` with the
-        position to which the log has come by what other nodes have committed. With a `copy`
+        callers hear of it; `on_hints` with what live sessions may be told; `on_others` with
+        what other nodes have committed, as far as it was read, and the position to which the
+        log has come by it. With a `copy`
         of the log it is filled and kept up here, and the consumers and the tail read that."""
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._on_commit = on_commit
         self._on_hints = on_hints
-        self._on_head = on_head
+        self._on_others = on_others
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
@@ -167,8 +168,8 @@ class Ledger:
             self._tail.committed(end - len(batch.entries), end)
         self._wake(entry.kind for entry in batch.entries)
 
-    def _news(self, news: News) -> None:
-        self._on_head(news.position)
+    def _news(self, news: News, entries: Sequence[Entry]) -> None:
+        self._on_others(entries, news.position)
         self._wake(news.kinds)
 
     def _wake(self, kinds: Iterable[Kind]) -> None:

@@ -3,12 +3,13 @@ while there is news."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
 
 from store.errors import StoreError
+from store.log import Entry
 from store.sources import News, Source
 
 log = structlog.get_logger("tail")
@@ -17,19 +18,21 @@ QUICK = 0.005  # seconds between two looks while others commit
 SLOW = 0.025  # when they do not
 HINTED = 0.25  # while hints come
 SLOWER = 1.5  # by how much a look without news prolongs the next pause
+FEW = 200  # entries read at a hint; of more, it is told that they are there
 RETRY = 0.5  # seconds after the store failed
 
 
 class Tail:
     """Calls `on_news` soon after another node has committed: at a hint; without one, within
-    `QUICK` seconds while there is news, else within `SLOW`; and what the look takes.
+    `QUICK` seconds while there is news, else within `SLOW`; and what the look takes. At a hint
+    the entries themselves are read, and handed over with the news.
 
     A hint is no more than a reason to look, so it may be lost, doubled, late, or wrong. While
     hints are to be expected a node looks every `HINTED` seconds besides. When it finds news so
     whose hint does not come, it looks as often as without hints until one does.
     """
 
-    def __init__(self, source: Source, on_news: Callable[[News], None]) -> None:
+    def __init__(self, source: Source, on_news: Callable[[News, Sequence[Entry]], None]) -> None:
         self._source = source
         self._on_news = on_news
         self._known = -1  # up to where everything has been told of, or was committed here
@@ -60,10 +63,14 @@ class Tail:
         while True:
             with trio.move_on_after(pause):
                 await self._wake.wait()
-            hinted = self._wake.is_set()
+            hinted = self._wake.is_set() and self._known >= 0
             self._wake = trio.Event()
+            entries: Sequence[Entry] = ()
             try:
-                news = await self._source.look(self._known)
+                if hinted:
+                    entries, news = await self._read()
+                else:
+                    news = await self._source.look(self._known)
             except StoreError as error:
                 log.warning("tail waits for the store", error=str(error))
                 await trio.sleep(RETRY)
@@ -71,8 +78,8 @@ class Tail:
             if news.position > self._known:
                 self._known = news.position
                 self._missing = not (hinted or self._wake.is_set())
-                self._on_news(news)
-                pause = QUICK
+                self._on_news(news, entries)
+                pause = QUICK if len(entries) < FEW else 0
             elif hinted:  # what it is a hint of may be on its way here
                 pause = QUICK
             else:
@@ -80,3 +87,8 @@ class Tail:
             there = news.position >= self._told or pause == SLOW
             if self._hints and not self._missing and there:
                 pause = HINTED
+
+    async def _read(self) -> tuple[Sequence[Entry], News]:
+        """What a hint speaks of, in one step: few entries, most often one."""
+        _, reached, entries = await self._source.read(self._known, FEW)
+        return entries, News(reached, {entry.kind for entry in entries})

@@ -50,7 +50,7 @@ from rpc.proto.frames_pb2 import ServerFrame, Signal
 from rpc.wire import encode_server
 from store.errors import Overloaded
 from store.interface import Queries
-from store.log import Batch, Head
+from store.log import Batch, Entry, Head
 from store.procedures import procedure_named
 from store.projections.base import CountsHint, HomeHint
 
@@ -133,30 +133,31 @@ class Switchboard:
         """Tells every process of the entries, whose own callers hear of it only then."""
         self._head = batch.head
         self.others.committed(batch.head.position)
+        self._tell_entries(batch.entries, batch.head.position)
+
+    def _tell_entries(self, entries: Sequence[Entry], position: int) -> None:
         if not any(peer.follows for peer in self._peers):
             return
         data = b""
-        for at in range(0, len(batch.entries), SLICE):
-            facts = [encode_entry(entry) for entry in batch.entries[at : at + SLICE]]
+        for at in range(0, len(entries), SLICE):
+            facts = [encode_entry(entry) for entry in entries[at : at + SLICE]]
             try:
                 data += CODEC.encode(Committed(facts))
             except TooLong:
                 data = b""
                 break
         # Entries of a commit whose answer was lost are in no batch.
-        reached = CODEC.encode(Reached(batch.head.position))
+        reached = CODEC.encode(Reached(position))
         for peer in self._peers:
             if peer.follows:
                 behind = peer.channel.waiting > BEHIND
                 peer.channel.post(reached if behind else data + reached)
 
-    def reached(self, position: int) -> None:
-        """Tells every process that other nodes have committed up to a position."""
+    def reached(self, position: int, entries: Sequence[Entry] = ()) -> None:
+        """Tells every process that other nodes have committed up to a position: these entries,
+        as far as they were read."""
         self._head = self._head._replace(position=max(position, self._head.position))
-        data = CODEC.encode(Reached(position))
-        for peer in self._peers:
-            if peer.follows:
-                peer.channel.post(data)
+        self._tell_entries(entries, position)
 
     def hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
         """Tells every process, of all servers, what its sessions may be told."""

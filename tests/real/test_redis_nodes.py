@@ -29,7 +29,7 @@ __all__ = ["admin"]
 
 pytestmark = pytest.mark.real
 
-PROMPT = 1.0  # seconds for a call, whatever the Redis does, on a busy machine
+PROMPT = 0.8 * ANSWER  # seconds for a call, whatever the Redis does, on a busy machine
 
 
 class Talk:

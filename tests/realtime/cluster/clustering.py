@@ -75,8 +75,8 @@ class TestCluster:
         def hint(hints: Any) -> None:
             self.switchboard.hint(hints)
 
-        def reached(position: int) -> None:
-            self.switchboard.reached(position)
+        def reached(entries: Any, position: int) -> None:
+            self.switchboard.reached(position, entries)
 
         self.ledger = Ledger(self.store, clock, CollectorRegistry(), committed, hint, reached)
         self.ledger.add_consumers(projections())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +10,9 @@ import structlog.testing
 import trio
 import trio.testing
 
-from realtime.events.tail import HINTED, QUICK, RETRY, SLOW, Tail
+from realtime.events.tail import FEW, HINTED, QUICK, RETRY, SLOW, Tail
 from store.errors import Unavailable
-from store.log import Kind
+from store.log import Entry, Kind, Stream
 from store.sources import MANY, News, Stretch, look
 from tests.contracts.statements import Put
 from tests.store.gated import open_gated
@@ -28,19 +28,26 @@ class Log:
         self.failing = False
         self.asked: list[float] = []
         self.delay = 0.0  # of an answer, which says what was so at the question
+        self.reads = 0  # questions for entries, among all
 
     async def look(self, after: int) -> News:
+        position = await self._ask()
+        return News(position, {Kind.RECEIPT} if position > after else ())
+
+    async def read(self, after: int, limit: int, kinds: Collection[Kind] = ()) -> Stretch:
+        self.reads += 1
+        position = min(await self._ask(), after + limit)
+        return Stretch(after, position, list(map(an_entry, range(after + 1, position + 1))))
+
+    async def _ask(self) -> int:
         await trio.lowlevel.checkpoint()
         self.asked.append(trio.current_time())
         if self.failing:
             raise Unavailable("away")
-        news = News(self.position, [Kind.RECEIPT] if self.position > after else [])
+        position = self.position
         if self.delay:
             await trio.sleep(self.delay)
-        return news
-
-    async def read(self, after: int, limit: int, kinds: Collection[Kind] = ()) -> Stretch:
-        raise AssertionError("a tail reads no entries")
+        return position
 
     def pauses(self) -> list[float]:
         times = [0.0, *self.asked]
@@ -49,12 +56,31 @@ class Log:
         ]
 
 
-class Told(list[int]):
-    """The positions that were told of; the first is where the log stood at the start."""
+def an_entry(position: int) -> Entry:
+    return Entry(
+        position=position,
+        at_ms=0,
+        kind=Kind.RECEIPT,
+        stream=Stream.room(1),
+        sequence=0,
+        actor_id=1,
+        subject_id=1,
+        other_id=0,
+    )
 
-    def take(self, news: News) -> None:
-        assert news.kinds == [Kind.RECEIPT]
+
+class Told(list[int]):
+    """The positions that were told of; the first is where the log stood at the start. `read` are
+    those of the entries that came along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[int] = []
+
+    def take(self, news: News, entries: Sequence[Entry]) -> None:
+        assert set(news.kinds) == {Kind.RECEIPT}
         self.append(news.position)
+        self.read += [entry.position for entry in entries]
 
 
 @pytest.fixture
@@ -157,9 +183,27 @@ async def test_a_hint_is_a_reason_to_look(autojump_clock: trio.testing.MockClock
             assert (told[-1], trio.current_time()) == (position, start)
             await trio.sleep(HINTED / 2)
         assert len(told) == 11
-        assert len(log.asked) - before == 10
+        assert len(log.asked) - before == log.reads == 10
+        assert told.read == list(range(101, 111))
         await trio.sleep(10 * HINTED)
         assert set(log.pauses()[-9:]) == {HINTED}
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_many_entries_only_some_are_read(
+    autojump_clock: trio.testing.MockClock, log: Log
+) -> None:
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(1.1)
+        log.position = START + FEW + 50
+        tail.hinted(log.position)
+        await trio.testing.wait_all_tasks_blocked()
+        assert told.read == list(range(START + 1, START + FEW + 1))
+        assert told == [START, START + FEW, log.position]
         nursery.cancel_scope.cancel()
 
 
