@@ -144,9 +144,10 @@ class Grouping:
         )
 
     def take_back(self, cause: Cause, entry: Entry) -> None:
-        """A cause has ended; not one that has come about afresh since."""
+        """A cause has ended; not one that has come about afresh since, nor one whose post is
+        gone already."""
         deed = self._standing.get(cause)
-        if deed is None or deed.position > entry.position:
+        if deed is None or deed.position > entry.position or cause.post_id in self.gone_posts:
             return
         del self._standing[cause]
         if cause.text is not None:
@@ -164,10 +165,9 @@ class Grouping:
             self.take_back(cause, entry)
 
     def take_back_between(self, one: int, other: int, entry: Entry) -> None:
-        """What two have told each other has ended; of a post that is gone it has already."""
+        """What two have told each other has ended."""
         for cause in list(self._standing):
-            between = (cause.user_id, cause.actor_id) in ((one, other), (other, one))
-            if between and cause.post_id not in self.gone_posts:
+            if (cause.user_id, cause.actor_id) in ((one, other), (other, one)):
                 self.take_back(cause, entry)
 
     def edit(self, text: Text, entry: Entry, mentioned: Mapping[int, int]) -> None:
