@@ -177,6 +177,7 @@ class Views:
             edited_ms=record.edited_ms,
             deleted=record.deleted,
             changed=record.changed,
+            replies=record.replies,
         )
 
     def follow(self, record: FollowRecord) -> frames_pb2.Follow:

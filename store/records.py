@@ -183,6 +183,7 @@ class CommentRecord(Record, frozen=True, kw_only=True):
     edited_ms: int
     deleted: bool
     changed: int
+    replies: int = 0
 
 
 class FollowRecord(Record, frozen=True, kw_only=True):

@@ -194,6 +194,9 @@ class Circles:
         found = [c for c in self.comments.values() if c.post_id == post_id and not c.deleted]
         return sorted(found, key=lambda comment: -comment.id)
 
+    def replies(self, comment_id: int) -> int:
+        return sum(c.reply_to == comment_id and not c.deleted for c in self.comments.values())
+
     def likers(self, post_id: int) -> list[int]:
         """The latest first."""
         return _latest_first(self.posts[post_id].likes)

@@ -88,11 +88,11 @@ def check_state(world: World, user_id: int, fetched: Fetched) -> list[Difference
         told.compare_rows(
             f"comments on {post.id}",
             (
-                (c.id, c.author.id, c.text, c.reply_to, bool(c.edited_ms))
+                (c.id, c.author.id, c.text, c.reply_to, bool(c.edited_ms), c.replies)
                 for c in fetched.comments.get(post.id, ())
             ),
             (
-                (c.id, c.author_id, c.text, c.reply_to, c.edited)
+                (c.id, c.author_id, c.text, c.reply_to, c.edited, circles.replies(c.id))
                 for c in circles.comments_on(post.id)
             ),
         )

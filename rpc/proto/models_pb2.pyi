@@ -230,7 +230,7 @@ class Post(_message.Message):
     def __init__(self, id: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., text: _Optional[str] = ..., media: _Optional[_Iterable[_Union[MediaObject, _Mapping]]] = ..., created_ms: _Optional[int] = ..., edited_ms: _Optional[int] = ..., deleted: _Optional[bool] = ..., changed: _Optional[int] = ..., likes: _Optional[int] = ..., comments: _Optional[int] = ..., liked_by_me: _Optional[bool] = ...) -> None: ...
 
 class Comment(_message.Message):
-    __slots__ = ("id", "post_id", "author", "text", "reply_to", "created_ms", "edited_ms", "deleted", "changed")
+    __slots__ = ("id", "post_id", "author", "text", "reply_to", "created_ms", "edited_ms", "deleted", "changed", "replies")
     ID_FIELD_NUMBER: _ClassVar[int]
     POST_ID_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +240,7 @@ class Comment(_message.Message):
     EDITED_MS_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
     id: int
     post_id: int
     author: User
@@ -249,7 +250,8 @@ class Comment(_message.Message):
     edited_ms: int
     deleted: bool
     changed: int
-    def __init__(self, id: _Optional[int] = ..., post_id: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., text: _Optional[str] = ..., reply_to: _Optional[int] = ..., created_ms: _Optional[int] = ..., edited_ms: _Optional[int] = ..., deleted: _Optional[bool] = ..., changed: _Optional[int] = ...) -> None: ...
+    replies: int
+    def __init__(self, id: _Optional[int] = ..., post_id: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., text: _Optional[str] = ..., reply_to: _Optional[int] = ..., created_ms: _Optional[int] = ..., edited_ms: _Optional[int] = ..., deleted: _Optional[bool] = ..., changed: _Optional[int] = ..., replies: _Optional[int] = ...) -> None: ...
 
 class Notification(_message.Message):
     __slots__ = ("id", "kind", "actor", "post_id", "post_media", "comment_id", "comment_text", "latest_ms", "seen", "changed", "latest", "actor_count", "others")

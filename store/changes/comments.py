@@ -12,7 +12,7 @@ from store.changes.mentions import Said, remove_mentions, rewrite_mentions, writ
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.blocks import apart_from, between
-from store.queries.comments import comments_by_id
+from store.queries.comments import comments_by_id, counted_comments
 from store.queries.posts import PostHead, heads
 from store.queries.users import users_by_id
 from store.records import CommentRecord
@@ -165,7 +165,7 @@ class EditComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
             (self.text, tx.now_ms, entry.position, comment.id),
         )
         await rewrite_mentions(tx, Said(comment.post_id, comment.id, self.text, entry.position))
-        return (await comments_by_id(tx, [comment.id]))[comment.id]
+        return (await counted_comments(tx, [comment.id]))[comment.id]
 
 
 class DeleteComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
@@ -215,4 +215,4 @@ class DeleteComment(SingleChange[CommentRecord], frozen=True, kw_only=True):
             (entry.position, comment.id),
         )
         await remove_mentions(tx, comment.post_id, comment.id)
-        return (await comments_by_id(tx, [comment.id]))[comment.id]
+        return (await counted_comments(tx, [comment.id]))[comment.id]

@@ -1,5 +1,5 @@
-"""How many likes and comments a post has, and how many posts, followers and followings a
-user has."""
+"""How many likes and comments a post has, answers a comment, and posts, followers and followings
+a user."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from store.queries.posts import heads
 from store.transaction import Transaction
 
 LIKES, COMMENTS = range(2)
+REPLIES = 0
 POSTS, FOLLOWERS, FOLLOWINGS = range(3)
 
 
@@ -34,7 +35,8 @@ class _Deltas:
 
 class CountersProjection(Projection):
     """Counts by the log alone: changes that change nothing leave no entry, so each entry is
-    one up or down. A step writes each row once. The counts of a deleted post are gone."""
+    one up or down. A step writes each row once. The counts of a deleted post are gone. What a
+    comment answers the log does not say: its row does, which keeps that for ever."""
 
     name: ClassVar[str] = "counters"
     kinds: ClassVar[frozenset[Kind]] = frozenset(
@@ -53,6 +55,7 @@ class CountersProjection(Projection):
     step: ClassVar[int] = 5_000
     tables: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "post_counts": ("generation", "post_id"),
+        "comment_counts": ("generation", "comment_id"),
         "user_counts": ("generation", "user_id"),
     }
 
@@ -68,7 +71,8 @@ class CountersProjection(Projection):
     async def project(
         self, tx: Transaction, entries: Sequence[Entry], generation: int
     ) -> list[Hint]:
-        posts, users = _Deltas(2), _Deltas(3)
+        posts, users, answered = _Deltas(2), _Deltas(3), _Deltas(1)
+        answers = await _answers(tx, entries)
         gone: set[int] = set()
         for entry in entries:
             match entry.kind:
@@ -78,8 +82,10 @@ class CountersProjection(Projection):
                     posts.add(entry.subject_id, LIKES, -1)
                 case Kind.COMMENT_ADDED:
                     posts.add(entry.other_id, COMMENTS, 1)
+                    answered.add(answers.get(entry.subject_id, 0), REPLIES, 1)
                 case Kind.COMMENT_DELETED if entry.other_id:  # not the deleter's copy
                     posts.add(entry.other_id, COMMENTS, -1)
+                    answered.add(answers.get(entry.subject_id, 0), REPLIES, -1)
                 case Kind.POST_CREATED:
                     users.add(entry.actor_id, POSTS, 1)
                 case Kind.POST_DELETED:
@@ -93,6 +99,7 @@ class CountersProjection(Projection):
                     users.add(entry.actor_id, FOLLOWINGS, -1)
                 case _:
                     pass
+        answered.drop(0)  # those that answer none
         for post_id in gone:
             posts.drop(post_id)
         await tx.run_many(
@@ -100,11 +107,28 @@ class CountersProjection(Projection):
             [(generation, post_id) for post_id in gone],
         )
         await _add(tx, generation, "user_counts", "user_id", _OF_USERS, users)
+        await _add(tx, generation, "comment_counts", "comment_id", _OF_COMMENTS, answered)
         counted = await _add(tx, generation, "post_counts", "post_id", _OF_POSTS, posts)
         return await _hints(tx, counted)
 
 
+async def _answers(tx: Transaction, entries: Sequence[Entry]) -> dict[int, int]:
+    """Which comment each of the comments that the entries are about answers."""
+    kinds = (Kind.COMMENT_ADDED, Kind.COMMENT_DELETED)
+    ids = list(dict.fromkeys(e.subject_id for e in entries if e.kind in kinds))
+    if not ids:
+        return {}
+    return dict(
+        await tx.rows(
+            "SELECT id, reply_to FROM comments WHERE reply_to > 0 AND id IN "
+            + tx.dialect.in_list(len(ids)),
+            ids,
+        )
+    )
+
+
 _OF_POSTS = ("likes", "comments")
+_OF_COMMENTS = ("replies",)
 _OF_USERS = ("posts", "followers", "followings")
 
 

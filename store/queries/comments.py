@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from store.log import Entry
+from store.projections.offsets import shown
 from store.queries.paging import below, cut, together
 from store.queries.users import users_by_id
 from store.records import CommentRecord
@@ -44,6 +47,27 @@ async def comments_by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, Comme
     return {comment.id: comment for comment in await _comments_of_rows(tx, found)}
 
 
+async def _counted(tx: Transaction, comments: Sequence[CommentRecord]) -> list[CommentRecord]:
+    """With how many answers each has."""
+    if not comments:
+        return []
+    replies: dict[int, int] = dict(
+        await tx.rows(
+            "SELECT comment_id, replies FROM comment_counts "
+            f"WHERE generation = {shown('counters')} AND comment_id IN "
+            + tx.dialect.in_list(len(comments)),
+            [one.id for one in comments],
+        )
+    )
+    return [msgspec.structs.replace(one, replies=replies.get(one.id, 0)) for one in comments]
+
+
+async def counted_comments(tx: Transaction, ids: Iterable[int]) -> dict[int, CommentRecord]:
+    """As `comments_by_id`, and with how many answers each has."""
+    found = await comments_by_id(tx, ids)
+    return {one.id: one for one in await _counted(tx, list(found.values()))}
+
+
 async def comments_page(
     tx: Transaction, post_id: int, viewer_id: int, before: int, limit: int
 ) -> tuple[list[CommentRecord], int]:
@@ -58,11 +82,11 @@ async def comments_page(
         (viewer_id, viewer_id, post_id, below(before), limit + 1),
     )
     page, more = cut(found, limit, 0)
-    return await _comments_of_rows(tx, page), more
+    return await _counted(tx, await _comments_of_rows(tx, page)), more
 
 
 async def load_comments(tx: Transaction, entries: Sequence[Entry]) -> None:
     """For `hydrate`."""
-    found = await comments_by_id(tx, (entry.subject_id for entry in entries))
+    found = await counted_comments(tx, (entry.subject_id for entry in entries))
     for entry in entries:
         entry.record = found.get(entry.subject_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -61,6 +62,7 @@ class Consumed:
         user_counts = await rows(
             f"SELECT user_id, posts, followers, followings FROM user_counts {live}"
         )
+        comment_counts = await rows(f"SELECT comment_id, replies FROM comment_counts {live}")
         answered = {row[0]: row[3] for row in comments if row[3]}
         pairs: dict[str, tuple[set[Any], set[Any]]] = {
             "messages": ({row[0] for row in messages}, facts.messages),
@@ -84,6 +86,10 @@ class Consumed:
             "post_counts": (
                 {row for row in post_counts if any(row[1:])},
                 {(key, *counts) for key, counts in facts.post_counts().items()},
+            ),
+            "comment_counts": (
+                {row for row in comment_counts if row[1]},
+                set(Counter(answered.values()).items()),
             ),
             "user_counts": (
                 {row for row in user_counts if any(row[1:])},

@@ -73,6 +73,7 @@ async def test_what_the_consumers_have_made_follows_from_the_log(
         ("INSERT INTO home SELECT 999, post_id, author_id FROM home LIMIT 1", "home"),
         ("UPDATE post_counts SET likes = likes + 1", "post_counts"),
         ("UPDATE post_counts SET comments = comments - 1 WHERE comments > 0", "post_counts"),
+        ("UPDATE comment_counts SET replies = replies + 1", "comment_counts"),
         ("UPDATE user_counts SET followers = followers + 1", "user_counts"),
         ("UPDATE notification_groups SET actors = actors + 1 WHERE kind = 1", "notifications"),
         ("UPDATE notification_groups SET closed = closed + 1 WHERE closed > 0", "notifications"),

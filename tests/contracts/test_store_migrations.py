@@ -136,3 +136,32 @@ async def test_messages_and_op_keys_outlive_the_change_of_their_keys(
         repeated = SendMessage(sender_id=ANN, room_id=room, client_id=bytes([3]) * 16, text="sky")
         assert (await store.commit([repeated], 0)).outcomes[0].id == 5003
         assert await world.rows("SELECT COUNT(*) FROM ops") == [(1,)]
+
+
+async def test_answers_are_counted_as_far_as_the_counters_have_come(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with new_database() as connect, connected(connect) as store:
+        await migrate_before(store, "reply_counts", monkeypatch)
+        world: Social = await populated(store)
+        post = (await world.post(ANN)).id
+        one = (await world.comment(ANN, post)).id
+        early, gone, late = [(await world.comment(BEN, post, reply_to=one)).id for _ in range(3)]
+        reached = await world.head()
+        await world.comment(CAT, post, reply_to=early)
+        # Deleted before the counters came there, and after; they count the second one later.
+        for comment, at in ((gone, reached), (late, reached + 1)):
+            await world.run(
+                "UPDATE comments SET deleted = 1, changed = ? WHERE id = ?", at, comment
+            )
+        await store.write(
+            run,
+            "INSERT INTO offsets (consumer, generation, role, position, fence, paused_ms, "
+            "updated_ms) VALUES (?, 3, 0, ?, 0, 0, 0)",
+            *("counters", reached),
+        )
+        await store.migrate()
+        counts = "SELECT generation, comment_id, replies FROM comment_counts ORDER BY comment_id"
+        assert await world.rows(counts) == [(3, one, 2)]
+        await world.project()
+        assert await world.rows(counts) == [(3, one, 2), (3, early, 1)]

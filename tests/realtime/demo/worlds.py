@@ -325,6 +325,7 @@ def fetched_of(world: World, user_id: int) -> Fetched:
         for one in circles.comments_on(post.id):
             row = _comment(0, one.id, one.state, 1)
             row.author.id = one.author_id
+            row.replies = circles.replies(one.id)
             fetched.comments[post.id].append(row)
     seen = circles.news[user_id].seen
     fetched.notifications = [

@@ -133,8 +133,10 @@ def plain_post(post: Post, me: User) -> Post:
 
 
 def plain_comment(comment: Comment, me: User) -> Comment:
+    """Without the count of answers, which is a projection's and follows a little later."""
     plain = Comment()
     plain.CopyFrom(comment)
+    plain.replies = 0
     plain.author.CopyFrom(plain_user(comment.author, me))
     return plain
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from store.changes.comments import DeleteComment
+from store.changes.comments import DeleteComment, EditComment
 from store.changes.posts import DeletePost
 from store.projections.base import CountsHint
+from store.queries.comments import comments_page, counted_comments
 from store.queries.posts import post
 from store.queries.users import profile
 from tests.store.social import ANN, BEN, CAT, Social
@@ -90,3 +91,28 @@ async def test_a_count_is_never_negative(world: Social) -> None:
     await world.like(BEN, sea.id, False)
     await world.step("counters")
     assert await counts(world, sea.id) == (0, 0)
+
+
+async def test_answers_are_counted_by_the_comment_they_answer(world: Social) -> None:
+    sea = await world.post(ANN)
+    one, _ = [await world.comment(ANN, sea.id) for _ in range(2)]
+    first = await world.comment(BEN, sea.id, reply_to=one.id)
+    second = await world.comment(CAT, sea.id, reply_to=one.id)
+    await world.comment(CAT, sea.id, reply_to=second.id)
+
+    async def replies() -> list[int]:
+        page, _ = await world.store.read(comments_page, sea.id, ANN, 0, 30)
+        return [comment.replies for comment in reversed(page)]
+
+    await world.step("counters", 4)
+    assert await replies() == [1, 0, 0, 0, 0]
+    await world.step("counters")
+    assert await replies() == [2, 0, 0, 1, 0]
+    # By the author of the post: the copy of the entry in his own stream counts for nothing.
+    await world.do(DeleteComment(user_id=ANN, comment_id=first.id))
+    while (await world.step("counters", 1)).read:
+        pass
+    assert await replies() == [1, 0, 1, 0]
+    edited = await world.do(EditComment(user_id=ANN, comment_id=one.id, text="oh"))
+    assert edited.replies == 1
+    assert (await world.store.read(counted_comments, [one.id]))[one.id] == edited

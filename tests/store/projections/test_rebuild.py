@@ -327,6 +327,9 @@ async def check_rows(world: Social) -> None:
     assert {row for row in found if any(row[1:])} == posts
     found = await world.rows("SELECT user_id, posts, followers, followings FROM user_counts")
     assert {row for row in found if any(row[1:])} == people
+    found = await world.rows("SELECT comment_id, replies FROM comment_counts WHERE replies > 0")
+    replies = "SELECT reply_to, COUNT(*) FROM comments WHERE deleted = 0 AND reply_to > 0 "
+    assert set(found) == set(await world.rows(replies + "GROUP BY reply_to"))
 
 
 async def check(world: Social) -> None:
@@ -387,7 +390,7 @@ def test_projections_run_again_from_the_start_come_to_the_same(
                 await told.tell(part)
             await told.finish()
             # Counters are sums, so they start from nothing. The others may find their rows there.
-            sums = ("post_counts", "user_counts")
+            sums = ("post_counts", "user_counts", "comment_counts")
             groups = ("notification_groups", "notification_causes", "notification_receivers")
             for tables in (sums, (*sums, *groups)):
                 for table in tables:
