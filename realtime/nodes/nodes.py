@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +28,7 @@ from realtime.nodes.messages import (
     Seal,
 )
 from realtime.nodes.neighbours import Neighbours
+from realtime.nodes.outbox import Outbox
 from realtime.rooms.signals import Key
 from store.projections.base import CountsHint, HomeHint
 
@@ -37,8 +38,6 @@ BEAT = 1.0  # seconds between two signs of life
 EXPIRY = 5.0  # seconds without one, after which a node is gone
 ANSWERING = 0.2  # seconds between two announcements that were asked for
 LAST = 1.0  # seconds for what is still to be said, at the end
-MOST = 4 * 1024 * 1024  # bytes that wait to be said; past it signals are dropped
-PIECE = 256 * 1024  # bytes of one message, about
 MISSED = 10_000  # presence signals kept while nobody can be told, the oldest dropped
 GONE = 1000  # names of nodes taken for gone that are remembered
 
@@ -67,9 +66,7 @@ class Nodes:
         self._connected = False
         self._since = 0.0  # when it was last known to be connected
         self._blind = False
-        self._head = 0  # to be told
-        self._waiting: deque[bytes] = deque()  # the same, at most `MOST` bytes
-        self._bytes = 0
+        self._outbox = Outbox()
         self._missed: OrderedDict[Key, Relay] = OrderedDict()
         self._neighbours = Neighbours(self._changed)
         self._gone: OrderedDict[bytes, None] = OrderedDict()
@@ -78,13 +75,13 @@ class Nodes:
         self._told_again_at = -EXPIRY
         self._owes = False  # an announcement
         self._said_all = trio.Event()
-        self.hints_sent = self.hints_heard = self.refused = self.dropped = 0
+        self.hints_heard = self.refused = 0
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_nodes", "Other servers heard of.", lambda: len(self._neighbours)),
-            ("sunwire_hints_sent", "Commits told to the others.", lambda: self.hints_sent),
+            ("sunwire_hints_sent", "Commits told to the others.", lambda: self._outbox.hints),
             ("sunwire_hints_heard", "Commits told by the others.", lambda: self.hints_heard),
             ("sunwire_node_messages_refused", "Messages of nobody.", lambda: self.refused),
-            ("sunwire_node_messages_dropped", "Messages not said.", lambda: self.dropped),
+            ("sunwire_node_messages_dropped", "Messages not said.", lambda: self._outbox.dropped),
         )
         for title, text, value in gauges:
             Gauge(title, text, registry=metrics).set_function(value)
@@ -110,8 +107,8 @@ class Nodes:
     # To the others
 
     def committed(self, position: int) -> None:
-        if self._connected and position > self._head:
-            self._head = position
+        if self._connected:
+            self._outbox.put_head(position)
             self._bus.wake()
 
     def hint(self, hints: Sequence[HomeHint | CountsHint]) -> None:
@@ -144,16 +141,11 @@ class Nodes:
         return [] if self._blind else self._neighbours.online()
 
     def _say(self, message: Message) -> bool:
-        return self._post(CODEC.encode(message))
+        return self._connected and self._post(CODEC.encode(message))
 
     def _post(self, data: bytes) -> bool:
-        if not self._connected:
+        if not self._connected or not self._outbox.put(data):
             return False
-        if self._bytes + len(data) > MOST:
-            self.dropped += 1
-            return False
-        self._waiting.append(data)
-        self._bytes += len(data)
         self._bus.wake()
         return True
 
@@ -176,26 +168,15 @@ class Nodes:
     def disconnected(self) -> None:
         self._connected = False
         self._since = trio.current_time()
-        self._head = self._bytes = 0
-        self._waiting.clear()
+        self._outbox.clear()
         self._watch.expect_hints(False)
 
     def take(self) -> bytes:
-        frames = b""
-        if self._head:
-            frames = CODEC.encode(Reached(self._head))
-            self._head = 0
-            self.hints_sent += 1
-        parts = [frames]
-        size = len(frames)
-        while self._waiting and size < PIECE:
-            parts.append(self._waiting.popleft())
-            size += len(parts[-1])
-            self._bytes -= len(parts[-1])
-        if not size:
+        frames = self._outbox.take()
+        if not frames:
             self._said_all.set()
             return b""
-        return self._seal.close(self.name, b"".join(parts))
+        return self._seal.close(self.name, frames)
 
     def heard(self, message: bytes) -> None:
         try:

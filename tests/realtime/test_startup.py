@@ -203,7 +203,7 @@ def newer(folder: Path) -> None:
     ("make", "words"),
     [
         (a_file, "the data folder {0} is not a folder: "),
-        (blobs_of_another_kind, "cannot use the blob folder {0}/blobs: Not a directory"),
+        (blobs_of_another_kind, "--blobs: cannot use the blob folder {0}/blobs: Not a directory"),
         (noise, "cannot open the database {0}/sunwire.db: file is not a database"),
         (a_folder, "cannot open the database {0}/sunwire.db: unable to open database file"),
         (foreign, "the database cannot be migrated: table users already exists"),

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from realtime.link.messages import Reached, Relay
-from realtime.nodes import nodes as module
+from realtime.nodes import outbox
 from realtime.nodes.messages import CODEC, Seal
 from store.projections.base import CountsHint, HomeHint
 from tests.realtime.nodes.air import KEY, a_world
@@ -28,7 +28,7 @@ async def test_the_others_hear_of_commits_and_of_many_at_once_the_last(
             one.nodes.committed(position)
         await settled()
         assert (one.hints, two.hints, three.hints) == ([], [5, 9], [5, 9])
-        assert (one.nodes.hints_sent, two.nodes.hints_heard) == (2, 2)
+        assert (one.nodes._outbox.hints, two.nodes.hints_heard) == (2, 2)
 
 
 async def test_hints_are_expected_while_there_is_a_connection(
@@ -72,8 +72,8 @@ async def test_signals_and_news_reach_all_others_once(
 async def test_what_waits_is_bounded_and_goes_out_joined(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 10_000)
-    monkeypatch.setattr(module, "PIECE", 4_000)
+    monkeypatch.setattr(outbox, "MOST", 10_000)
+    monkeypatch.setattr(outbox, "PIECE", 4_000)
     async with a_world() as world:
         one, two = await world.open(), await world.open()
         before = world.air.said
@@ -82,7 +82,7 @@ async def test_what_waits_is_bounded_and_goes_out_joined(
         one.nodes.committed(3)
         await settled()
         assert [relay.data[:4] for relay in two.relays] == [b"%04d" % at for at in range(9)]
-        assert one.nodes.dropped == 11
+        assert one.nodes._outbox.dropped == 11
         assert world.air.said - before == 3
         assert two.hints == [3], "a hint waits for nothing"
 
