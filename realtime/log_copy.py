@@ -73,6 +73,7 @@ class Topic:
             metrics,
             ("sunwire_kafka_position", "How far Kafka was read.", lambda: source.position),
             ("sunwire_kafka_late", "1 while the table is read instead.", lambda: source.behind),
+            ("sunwire_kafka_misses", "Times that Kafka was late.", lambda: counts.misses),
             ("sunwire_kafka_from_table", "Entries so read.", lambda: counts.from_table),
             ("sunwire_kafka_doubles", "Entries that came again.", lambda: counts.doubles),
             ("sunwire_kafka_gaps", "Times that entries were missing.", lambda: counts.gaps),

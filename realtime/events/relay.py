@@ -29,6 +29,7 @@ LEASE = lease_of(NAME)
 PORTION = 2_000  # entries in one transaction
 NOTE = 1.0  # seconds between two notes of how far it has come
 RETRY = 1.0  # seconds after the store or the copy failed
+REST = 10.0  # seconds after the copy was found to be that of another log
 
 
 class Writer(Protocol):
@@ -83,6 +84,7 @@ class Relay:
                 ownership.lost(LEASE)
             except Incompatible as error:
                 log.error("the log is not copied", error=str(error))
+                await trio.sleep(REST)
             except StoreError as error:
                 log.warning("the log is not copied", error=str(error))
             self.lag = 0
@@ -109,6 +111,8 @@ class Relay:
             self._wake = trio.Event()
             head, floor, entries = await self._store.read(_next, self.position)
             self.lag = head - self.position
+            if self.lag < 0:
+                raise Incompatible(f"the log ends at {head}, and its copy at {self.position}")
             if self.position < floor:
                 if self.position:
                     log.error("the copy has a gap", after=self.position, up_to=floor)

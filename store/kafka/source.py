@@ -34,7 +34,7 @@ class Reader(Protocol):
     """Reads a topic, in a thread: see `store.kafka.topic.TopicReader`."""
 
     def last(self) -> Entry | None: ...
-    def seek(self, after: int) -> bool: ...
+    def seek(self, after: int) -> int: ...
     def read(self, most: int, wait: float) -> list[Entry]: ...
     def next(self) -> list[Entry]: ...
     def close(self) -> None: ...
@@ -119,18 +119,24 @@ class KafkaSource:
             return self._latest.pick(after, limit, kinds)
         if after >= self._latest.reached or trio.current_time() < self._rest_until:
             return None
+        return await self._read_behind(after, limit, kinds)
+
+    async def _read_behind(self, after: int, limit: int, kinds: Collection[Kind]) -> Stretch | None:
+        """The same, for who is behind what is in memory."""
         place = self._place_at(after)
-        try:
-            async with place.turn:
-                place.used = trio.current_time()
+        async with place.turn:
+            if place not in self._places:  # given up meanwhile
+                return None
+            place.used = trio.current_time()
+            try:
                 if not place.window.has(after):
                     await self._in_thread(partial(place.go_on, after))
                 if place.window.has(after):
                     return place.window.pick(after, limit, kinds)
-        except StoreError as error:
-            log.warning("the copy of the log cannot be read", error=str(error), after=after)
-            self._rest_until = trio.current_time() + REST
-            await self._give_up([place])
+            except StoreError as error:
+                log.warning("the copy of the log cannot be read", error=str(error), after=after)
+                self._rest_until = trio.current_time() + REST
+                await self._give_up(place)
         return None
 
     async def _read_table(self, after: int, limit: int, kinds: Collection[Kind]) -> Stretch:
@@ -143,7 +149,7 @@ class KafkaSource:
 
     def _miss(self, position: int) -> None:
         self._missed = position
-        log.info("the copy of the log is late", position=self.position, missed=position)
+        self.counts.misses += 1
 
     async def run(self, on_more: Callable[[int], None] = lambda _: None) -> None:
         """Follows the topic, until it is cancelled. `on_more` is called, without waiting, with
@@ -155,12 +161,15 @@ class KafkaSource:
                     await self._follow()
                 except Incompatible as error:
                     log.error("the copy of the log is of no use", error=str(error))
+                    await trio.sleep(REST)
                 except StoreError as error:
                     log.warning("the copy of the log cannot be read", error=str(error))
                 await trio.sleep(RETRY)
         finally:
             with trio.CancelScope(shield=True):
-                await self._give_up(self._places)
+                for place in list(self._places):
+                    async with place.turn:
+                        await self._give_up(place)
 
     async def _follow(self) -> None:
         reader: Reader = await self._in_thread(partial(self._open_reader, SLOW_MS))
@@ -174,8 +183,10 @@ class KafkaSource:
                 if entries:
                     self._latest.add(entries)
                     self._tell()
-                now = trio.current_time()
-                await self._give_up([p for p in self._places if now - p.used > IDLE])
+                for place in list(self._places):
+                    if trio.current_time() - place.used > IDLE and not place.turn.locked():
+                        async with place.turn:
+                            await self._give_up(place)
         finally:
             with trio.CancelScope(shield=True):
                 await self._in_thread(reader.close)
@@ -192,19 +203,18 @@ class KafkaSource:
     def _place_at(self, after: int) -> _Place:
         """The one that is there, or a new one, or the one that was not used for longest."""
         for place in self._places:
-            if place.window.has(after) or place.window.reached == after:
+            if place.suits(after):
                 return place
         if len(self._places) < PLACES:
             self._places.append(_Place(self._open_reader, self.counts))
             return self._places[-1]
         return min(self._places, key=lambda place: (place.turn.locked(), place.used))
 
-    async def _give_up(self, places: Collection[_Place]) -> None:
-        for place in list(places):
-            if place in self._places:
-                self._places.remove(place)
-                async with place.turn:
-                    await self._in_thread(place.close)
+    async def _give_up(self, place: _Place) -> None:
+        """Whose turn it is gives it up."""
+        self._places.remove(place)
+        with trio.CancelScope(shield=True):
+            await self._in_thread(place.close)
 
 
 class _Place:
@@ -218,18 +228,25 @@ class _Place:
         self._open_reader = open_reader
         self._reader: Reader | None = None
         self._at = -1  # behind which the reader stands; -1: nobody knows
+        self._nothing = range(0)  # behind these positions, up to there, the topic has nothing
+
+    def suits(self, after: int) -> bool:
+        """Whether it need not look for the position."""
+        return self.window.has(after) or after == self._at or after in self._nothing
 
     def go_on(self, after: int) -> None:
         """Has the window begin behind a position, if the topic goes on there."""
         if self._reader is None:
             self._reader = self._open_reader(QUICK_MS)
         self.window = Window(after, PORTION, self._counts)
+        if after in self._nothing:
+            return
         if after != self._at:
-            self._at = -1
-            if not self._reader.seek(after):
-                return
-        self.window.add(self._reader.next())
-        self._at = self.window.reached
+            self._at = self._reader.seek(after) - 1
+            self._nothing = range(after, self._at)
+        if after == self._at:
+            self.window.add(self._reader.next())
+            self._at = self.window.reached
 
     def close(self) -> None:
         if self._reader is not None:

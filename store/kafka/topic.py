@@ -112,9 +112,10 @@ class TopicReader:
                 return found
             back *= 8  # only ends of transactions there, or of what was undone
 
-    def seek(self, after: int) -> bool:
-        """Makes what is read next come right behind this position. False where that is not in
-        the topic, or not any more."""
+    def seek(self, after: int) -> int:
+        """Makes what is read next be the first entry behind a position, and returns its own
+        position; 0 where there is none yet. That it is not the next one means that those between
+        are not in the topic, or not any more."""
         low, high = self._bounds()
         while low < high:
             middle = (low + high) // 2
@@ -124,10 +125,10 @@ class TopicReader:
             else:
                 low = (found.offset() or 0) + 1
         first = self._first(low)
-        if first is None or decode_value(first.value()).position != after + 1:
-            return False
+        if first is None:
+            return 0
         self._go_to(low)
-        return True
+        return decode_value(first.value()).position
 
     def read(self, most: int, wait: float) -> list[Entry]:
         """The next entries, at most so many (and at least 2): those that are there, or the first

@@ -15,6 +15,8 @@ class Counts:
     """Entries that came again and were dropped."""
     gaps: int = 0
     """Times that entries were missing in the topic."""
+    misses: int = 0
+    """Times that the table had what the topic had not in time."""
     from_table: int = 0
     """Entries that the copy had not got, and the table had."""
 

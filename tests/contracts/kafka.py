@@ -68,7 +68,7 @@ class Topic:
         reader = self.reader()
         try:
             entries: list[Entry] = []
-            if reader.seek(after):
+            if reader.seek(after) == after + 1:
                 while more := reader.next():
                     entries += more
             return entries

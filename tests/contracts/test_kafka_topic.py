@@ -29,7 +29,7 @@ def test_a_new_topic_has_nothing(topic: Topic) -> None:
         assert writer.last is None
     with closing(topic.reader()) as reader:
         assert reader.last() is None
-        assert not reader.seek(0)
+        assert reader.seek(0) == 0
         assert reader.next() == []
 
 
@@ -53,6 +53,8 @@ def test_what_is_written_is_read_from_any_position(topic: Topic) -> None:
     for after in (50, 99, 160, 500):
         assert topic.read(after) == []
     with closing(topic.reader()) as reader:
+        assert reader.seek(50) == 101
+        assert reader.next()[0].position == 101
         assert reader.last() == everything[-1]
         assert reader.next() == []
         topic.write(entries(161, 162))

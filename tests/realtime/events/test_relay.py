@@ -238,6 +238,22 @@ async def test_what_is_gone_from_the_table_cannot_be_copied(copied: int) -> None
         assert errors == ["the copy has a gap"] * (copied > 0)
 
 
+async def _move_head(tx: Transaction, position: int) -> None:
+    await tx.run("UPDATE log_head SET position = ?", (position,))
+
+
+async def test_when_the_log_turns_out_shorter_than_its_copy_nothing_is_added() -> None:
+    async with copying() as kit:
+        kit.start()
+        await kit.put(5)
+        await trio.sleep(RETRY)
+        with structlog.testing.capture_logs() as logs:
+            await kit.store.write(_move_head, 3)  # the database is another one now
+            await trio.sleep(RETRY)
+        assert [line["event"] for line in logs] == ["the log is not copied"]
+        assert len(kit.topic.records) == 5
+
+
 @pytest.mark.parametrize("position", [3, 9])
 async def test_to_the_copy_of_another_log_nothing_is_added(position: int) -> None:
     async with copying() as kit:

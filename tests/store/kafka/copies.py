@@ -63,14 +63,14 @@ class MemoryReader:
         self._next = len(self._topic.records)
         return self._topic.records[-1] if self._topic.records else None
 
-    def seek(self, after: int) -> bool:
+    def seek(self, after: int) -> int:
         self._topic.ask()
         self._topic.seeks += 1
         for index, record in enumerate(self._topic.records):
             if index >= self._topic.first and record.position > after:
                 self._next = index
-                return record.position == after + 1
-        return False
+                return record.position
+        return 0
 
     def read(self, most: int, wait: float) -> list[Entry]:
         if self._topic.away:
