@@ -17,7 +17,7 @@ from store.interface import Store
 from store.kafka.source import check_same
 from store.log import Entry, read_head
 from store.projections.base import lease_of
-from store.projections.offsets import lock_places, move
+from store.projections.offsets import lock_places, move, offset
 from store.queries.leases import Fenced, check_fence
 from store.sources import Source, read_stretch
 from store.transaction import Transaction
@@ -36,6 +36,7 @@ class Writer(Protocol):
     """Appends to the copy, in a thread: see `store.kafka.topic.TopicWriter`."""
 
     last: Entry | None
+    emptied: bool
 
     def append(self, entries: Sequence[Entry]) -> None: ...
     def close(self) -> None: ...
@@ -104,7 +105,10 @@ class Relay:
                 await self._in_thread(writer.close)
 
     async def _go_on(self, writer: Writer, fence: int) -> None:
-        self.position = writer.last.position if writer.last is not None else 0
+        if writer.last is not None:
+            self.position = writer.last.position
+        else:  # of what was removed from the copy for its age, the note tells
+            self.position = await self._store.read(_noted) if writer.emptied else 0
         log.info("copying the log", position=self.position)
         noted, note_at, pause = -1, 0.0, QUICK
         while True:
@@ -150,6 +154,10 @@ async def _next(tx: Transaction, after: int) -> _Next:
     head = await read_head(tx)
     stretch = await read_stretch(tx, after, PORTION)
     return _Next(head.position, head.floor, stretch.entries)
+
+
+async def _noted(tx: Transaction) -> int:
+    return min(await offset(tx, NAME), (await read_head(tx)).position)
 
 
 async def _note(tx: Transaction, position: int, fence: int, now_ms: int) -> None:

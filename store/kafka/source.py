@@ -60,7 +60,7 @@ class KafkaSource:
         self._open_reader = open_reader
         self._in_thread = in_thread
         self.counts = Counts()
-        self._latest = Window(0, KEPT, self.counts)
+        self._latest = Window(-1, KEPT, self.counts)
         self._more = trio.Event()
         self._on_more: Callable[[int], None] = lambda _: None
         self._missed = 0  # a position that the table had, and the topic had not in time
@@ -71,12 +71,12 @@ class KafkaSource:
 
     @property
     def position(self) -> int:
-        """How far it has read the topic."""
-        return self._latest.reached
+        """How far it has read the topic; 0: nowhere yet."""
+        return max(0, self._latest.reached)
 
     @property
     def behind(self) -> bool:
-        """Whether the table is read in its place."""
+        """Whether the table is read in its place, as also before anything has come from it."""
         return self._latest.reached < self._missed
 
     async def look(self, after: int) -> News:
@@ -177,7 +177,7 @@ class KafkaSource:
             last = await self._in_thread(reader.last)
             if last is not None:
                 await check_same(self._table, last)
-            self._replace_latest(last.position if last is not None else 0)
+            self._replace_latest(last.position if last is not None else -1)
             while True:
                 entries = await self._in_thread(partial(reader.read, PORTION, POLL))
                 if entries:
@@ -223,7 +223,7 @@ class _Place:
     def __init__(self, open_reader: OpenReader, counts: Counts) -> None:
         self.turn = trio.Lock()
         self.used = trio.current_time()
-        self.window = Window(0, PORTION, counts)
+        self.window = Window(-1, PORTION, counts)
         self._counts = counts
         self._open_reader = open_reader
         self._reader: Reader | None = None

@@ -12,6 +12,7 @@ So each position comes once and in order, and its place is found by halving.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,6 +37,7 @@ from store.queries.leases import Fenced
 PARTITION = 0  # as in the log
 ANSWER = 5.0  # seconds for the broker to answer
 QUICK_MS = 10  # for a request to wait for something new, where nothing new is waited for
+PAUSE = 0.1  # seconds until a broker that does not know a topic, made just now, is asked again
 SLICE = 0.5  # seconds between two calls of `check_stop`
 PORTION = 2_000  # entries read at once
 ABANDONED_MS = 10_000  # after which the broker undoes the transaction of a writer that is gone
@@ -112,6 +114,10 @@ class TopicReader:
                 return found
             back *= 8  # only ends of transactions there, or of what was undone
 
+    def used(self) -> bool:
+        """Whether anything was ever written to it."""
+        return self._bounds()[1] > 0
+
     def seek(self, after: int) -> int:
         """Makes what is read next be the first entry behind a position, and returns its own
         position; 0 where there is none yet. That it is not the next one means that those between
@@ -158,8 +164,9 @@ class TopicReader:
                 try:
                     found = self._consumer.get_watermark_offsets(self._place, timeout=SLICE)
                 except KafkaException as error:
-                    if last or _reason(error).code() not in _AWAY:
+                    if last or _reason(error).code() not in (*_AWAY, *_NO_TOPIC):
                         raise
+                    time.sleep(PAUSE)
                     continue
             if found is not None:
                 return found
@@ -194,7 +201,8 @@ class TopicReader:
 
 class TopicWriter:
     """Appends entries to a topic, which it makes where there is none. `last` is the entry that
-    the topic ended with when it was opened."""
+    the topic ended with when it was opened. Where it is None, `emptied` tells whether there were
+    some, which have been removed for their age."""
 
     def __init__(self, address: Address, topic: str, check_stop: Callable[[], None]) -> None:
         self._topic = topic
@@ -217,6 +225,7 @@ class TopicWriter:
             reader = TopicReader(address, topic, check_stop, QUICK_MS)
             try:
                 self.last = reader.last()
+                self.emptied = self.last is None and reader.used()
             finally:
                 reader.close()
         except BaseException:

@@ -22,8 +22,8 @@ class Counts:
 
 
 class Window:
-    """Contiguous entries that begin right behind a position; of more than twice `keep`, the
-    latest `keep`."""
+    """Contiguous entries that begin right behind a position, or with whatever comes first
+    (`after` = -1); of more than twice `keep`, the latest `keep`."""
 
     def __init__(self, after: int, keep: int, counts: Counts) -> None:
         self._entries: list[Entry] = []
@@ -38,6 +38,8 @@ class Window:
     def add(self, entries: Iterable[Entry]) -> None:
         """Takes what follows, and drops what it has had. Behind a gap it begins anew."""
         for entry in entries:
+            if self.after < 0:
+                self.after = entry.position - 1
             missing = entry.position - self.reached - 1
             if missing < 0:
                 self._counts.doubles += 1

@@ -14,6 +14,7 @@ from functools import partial
 
 import pytest
 import trio
+from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 from trio.from_thread import check_cancelled
 
@@ -74,6 +75,12 @@ class Topic:
             return entries
         finally:
             reader.close()
+
+    def forget(self) -> None:
+        """Removes all that is there, as its age does in time."""
+        everything = TopicPartition(self.name, 0, OFFSET_END)
+        admin = AdminClient(client_config(self.address))
+        admin.delete_records([everything])[everything].result()
 
     def drop(self) -> None:
         admin = AdminClient(client_config(self.address))

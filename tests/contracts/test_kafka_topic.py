@@ -103,6 +103,22 @@ def test_what_was_undone_is_passed_over(topic: Topic) -> None:
     assert topic.read(3) == entries(4, 5)
 
 
+def test_what_was_removed_for_its_age_leaves_a_trace(topic: Topic) -> None:
+    with closing(topic.writer()) as writer:
+        assert not writer.emptied
+    topic.write(entries(1, 3))
+    with closing(topic.writer()) as writer:
+        writer.append(entries(4, 5))
+        topic.forget()
+    with closing(topic.writer()) as writer:
+        assert (writer.last, writer.emptied) == (None, True)
+        writer.append(entries(6, 7))
+    assert topic.read(2) == []
+    assert topic.read(5) == entries(6, 7)
+    with closing(topic.reader()) as reader:
+        assert reader.seek(2) == 6
+
+
 def test_a_reader_stops_when_it_is_told_to(topic: Topic) -> None:
     class Stopped(Exception):
         pass

@@ -149,6 +149,20 @@ async def test_another_one_goes_on_behind_what_is_in_the_copy() -> None:
         assert relay.copied == 5
 
 
+async def test_behind_what_was_removed_from_the_copy_it_goes_on_by_its_note() -> None:
+    async with copying() as kit:
+        await kit.put(5)
+        _, scope = kit.start()
+        await trio.sleep(NOTE * 2)
+        scope.cancel()
+        kit.topic.records.clear()
+        kit.topic.emptied = True
+        await kit.put(2)
+        kit.start()
+        await trio.sleep(1)
+        assert [one.position for one in kit.topic.records] == [6, 7]
+
+
 @pytest.mark.parametrize("what", ["failing", "losing"])
 async def test_after_an_answer_that_did_not_come_the_copy_is_asked(what: str) -> None:
     async with copying() as kit:

@@ -36,6 +36,7 @@ class MemoryTopic:
         self.readers = 0  # open ones
         self.writers = 0
         self.writer: MemoryWriter | None = None  # the last one opened
+        self.emptied = False  # what there was has been removed
         self.failing = 0  # of the next appends, so many do nothing
         self.losing = 0  # so many are done, and nobody hears of it
 
@@ -99,6 +100,7 @@ class MemoryWriter:
         topic.writer = self
         topic.writers += 1
         self.last = topic.records[-1] if topic.records else None
+        self.emptied = topic.emptied
 
     def append(self, entries: Sequence[Entry]) -> None:
         self._topic.ask()

@@ -26,6 +26,15 @@ def test_it_has_what_follows() -> None:
     assert window.pick(12, 2, ()) == (12, 13, entries(13, 13))
 
 
+def test_it_may_begin_with_whatever_comes() -> None:
+    counts = Counts()
+    window = Window(-1, 100, counts)
+    assert window.reached == -1
+    assert not window.has(-1)
+    window.add(entries(11, 12))
+    assert (window.after, window.reached, counts) == (10, 12, Counts())
+
+
 def test_what_comes_again_is_dropped() -> None:
     counts = Counts()
     window = Window(10, 100, counts)
