@@ -142,7 +142,10 @@ def fittings_of(
         limits=limits_of(settings),
         media_base=settings.media_url.rstrip("/") or f"http://{media[0]}:{media[1]}",
         tickets=TicketSettings(
-            presets=PRESET_NAMES, largest=LARGEST, max_bytes=settings.max_upload
+            presets=PRESET_NAMES,
+            largest=LARGEST,
+            max_bytes=settings.max_upload,
+            quota=settings.quota,
         ),
         services=services,
         fast=Fittings.fast if settings.transport == "auto" else settings.transport == "fast",

@@ -39,8 +39,8 @@ class Collector:
             except StoreError as error:
                 log.warning("collecting failed", error=str(error))
             else:
-                self._collected.labels("blobs").inc(gone.blobs)
-                self._collected.labels("tickets").inc(gone.tickets)
+                for what, count in gone._asdict().items():
+                    self._collected.labels(what).inc(count)
                 if any(gone):
-                    log.info("collected", blobs=gone.blobs, tickets=gone.tickets)
+                    log.info("collected", **gone._asdict())
             await trio.sleep(COLLECT_EVERY)

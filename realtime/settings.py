@@ -150,6 +150,9 @@ class Settings:
         float, _help("sign-in codes and passwords from one address", _number(0.001))
     ] = 30.0
     max_upload: Annotated[int, _help("bytes of one upload", _positive)] = 50 * 1024 * 1024
+    quota: Annotated[
+        int, _help("bytes of a user's uploads together; 0: any number", _number(0, 1e15))
+    ] = 0
     image_workers: Annotated[
         int, _help("processes that decode and encode images", _number(1, 1024))
     ] = 1

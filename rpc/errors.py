@@ -138,6 +138,7 @@ _DOMAIN: Mapping[type[store_errors.DomainError], frames_pb2.Code] = {
     store_errors.Unauthenticated: Code.UNAUTHENTICATED,
     store_errors.OpKeyReused: Code.OP_KEY_REUSED,
     store_errors.TooMany: Code.RATE_LIMITED,
+    store_errors.OverQuota: Code.TOO_LARGE,
     store_errors.DomainError: Code.INVALID_ARGUMENT,  # a service's own, of no nearer kind
 }
 

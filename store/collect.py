@@ -7,6 +7,8 @@
   has to be longer than an object can wait to be committed.
 - An object without bytes: a ticket that nobody used. It goes when its ticket can be neither
   used nor repeated any more.
+- An object that nothing shows: its message or post was deleted, or its owner never sent it. It
+  goes when nothing has shown it for `UNUSED_GRACE_MS`; then its blob, if no other refers to it.
 
 (Half-written files are removed by the blob store itself, at its start.)
 """
@@ -17,11 +19,13 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from store.blobs import BlobStore
+from store.changes.media import DropUnusedMedia
 from store.commit import OP_LIFETIME_MS
 from store.interface import Store
 from store.queries.media import forget_old_tickets, referenced_blobs
 
 BLOB_GRACE_MS = 24 * 3600 * 1000
+UNUSED_GRACE_MS = 7 * 24 * 3600 * 1000
 TICKET_GRACE_MS = OP_LIFETIME_MS + 24 * 3600 * 1000  # a repeat renews the ticket
 BITE = 500  # rows of one statement
 
@@ -31,11 +35,16 @@ class Collected(NamedTuple):
 
     blobs: int
     tickets: int
+    unused: int
 
 
 async def collect(store: Store, blobs: BlobStore, now_ms: int) -> Collected:
     """One pass over everything. `now_ms` is of the clock that the blob store has. Raises
     `StoreError`; what was removed before stays removed, and the next pass goes on."""
+    unused = 0
+    drop = DropUnusedMedia(before_ms=now_ms - UNUSED_GRACE_MS, limit=BITE)
+    while dropped := (await store.commit([drop], now_ms)).outcomes[0]:
+        unused += dropped
     gone = 0
     before_ms = now_ms - BLOB_GRACE_MS
     async with aclosing(blobs.put_before(before_ms)) as pieces:
@@ -50,4 +59,4 @@ async def collect(store: Store, blobs: BlobStore, now_ms: int) -> Collected:
     tickets = 0
     while dropped := await store.write(forget_old_tickets, now_ms - TICKET_GRACE_MS, BITE):
         tickets += dropped
-    return Collected(gone, tickets)
+    return Collected(gone, tickets, unused)

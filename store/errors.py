@@ -8,6 +8,7 @@ DomainError            the caller asked for something that the rules refuse: fin
     Unauthenticated
     OpKeyReused
     TooMany
+    OverQuota
 StoreError             the store could not do it: not the caller's fault
     Unavailable        passing (locked, disconnected, shutting down): may be tried again
         OutcomeUnknown only with the same op_keys: it may have been done
@@ -61,6 +62,10 @@ class TooMany(DomainError):
     def __init__(self, message: str, retry_after_ms: int, **details: str) -> None:
         super().__init__(message, **details)
         self.retry_after_ms = retry_after_ms
+
+
+class OverQuota(DomainError):
+    """There is no room left for the user; `details` says how much he may have and has."""
 
 
 class StoreError(Exception):

@@ -26,7 +26,7 @@ from rpc.proto import models_pb2 as rpc_dot_proto_dot_models__pb2
 from rpc.proto import options_pb2 as rpc_dot_proto_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/media.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"\x94\x01\n\x13\x43reateUploadRequest\x12,\n\x07purpose\x18\x01 \x01(\x0e\x32\x13.sunwire.v1.PurposeB\x06\x92\xb5\x18\x02\x08\x01\x12\x1e\n\x04size\x18\x02 \x01(\x03\x42\x10\x92\xb5\x18\x0c\x08\x01(\x01\x30\x80\x80\x80\x80\x10\x38\x01\x12\x18\n\x06sha256\x18\x03 \x01(\x0c\x42\x08\x92\xb5\x18\x04\x10 \x18 \x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x92\xb5\x18\x03\x18\xc8\x01\"\x84\x01\n\x14\x43reateUploadResponse\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12&\n\x05media\x18\x05 \x01(\x0b\x32\x17.sunwire.v1.MediaObject\"-\n\x0fGetMediaRequest\x12\x1a\n\x08media_id\x18\x01 \x01(\tB\x08\x92\xb5\x18\x04\x08\x01\x18 \"G\n\x10LinkMediaRequest\x12\x1b\n\tmedia_ids\x18\x01 \x03(\tB\x08\x92\xb5\x18\x04\x08\x01 d\x12\x16\n\x06preset\x18\x02 \x01(\tB\x06\x92\xb5\x18\x02\x18\x10\">\n\tMediaLink\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\"9\n\x11LinkMediaResponse\x12$\n\x05links\x18\x01 \x03(\x0b\x32\x15.sunwire.v1.MediaLink2\xf4\x01\n\x05Media\x12[\n\x0c\x43reateUpload\x12\x1f.sunwire.v1.CreateUploadRequest\x1a .sunwire.v1.CreateUploadResponse\"\x08\x8a\xb5\x18\x04\x10\x05\x18\x01\x12\x42\n\x08GetMedia\x12\x1b.sunwire.v1.GetMediaRequest\x1a\x17.sunwire.v1.MediaObject\"\x00\x12J\n\tLinkMedia\x12\x1c.sunwire.v1.LinkMediaRequest\x1a\x1d.sunwire.v1.LinkMediaResponse\"\x00\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/media.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"\x94\x01\n\x13\x43reateUploadRequest\x12,\n\x07purpose\x18\x01 \x01(\x0e\x32\x13.sunwire.v1.PurposeB\x06\x92\xb5\x18\x02\x08\x01\x12\x1e\n\x04size\x18\x02 \x01(\x03\x42\x10\x92\xb5\x18\x0c\x08\x01(\x01\x30\x80\x80\x80\x80\x10\x38\x01\x12\x18\n\x06sha256\x18\x03 \x01(\x0c\x42\x08\x92\xb5\x18\x04\x10 \x18 \x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x92\xb5\x18\x03\x18\xc8\x01\"\x84\x01\n\x14\x43reateUploadResponse\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12&\n\x05media\x18\x05 \x01(\x0b\x32\x17.sunwire.v1.MediaObject\"\x11\n\x0fGetUsageRequest\"A\n\x10GetUsageResponse\x12\x0f\n\x07objects\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05quota\x18\x03 \x01(\x03\"-\n\x0fGetMediaRequest\x12\x1a\n\x08media_id\x18\x01 \x01(\tB\x08\x92\xb5\x18\x04\x08\x01\x18 \"G\n\x10LinkMediaRequest\x12\x1b\n\tmedia_ids\x18\x01 \x03(\tB\x08\x92\xb5\x18\x04\x08\x01 d\x12\x16\n\x06preset\x18\x02 \x01(\tB\x06\x92\xb5\x18\x02\x18\x10\">\n\tMediaLink\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\"9\n\x11LinkMediaResponse\x12$\n\x05links\x18\x01 \x03(\x0b\x32\x15.sunwire.v1.MediaLink2\xbd\x02\n\x05Media\x12[\n\x0c\x43reateUpload\x12\x1f.sunwire.v1.CreateUploadRequest\x1a .sunwire.v1.CreateUploadResponse\"\x08\x8a\xb5\x18\x04\x10\x05\x18\x01\x12G\n\x08GetUsage\x12\x1b.sunwire.v1.GetUsageRequest\x1a\x1c.sunwire.v1.GetUsageResponse\"\x00\x12\x42\n\x08GetMedia\x12\x1b.sunwire.v1.GetMediaRequest\x1a\x17.sunwire.v1.MediaObject\"\x00\x12J\n\tLinkMedia\x12\x1c.sunwire.v1.LinkMediaRequest\x1a\x1d.sunwire.v1.LinkMediaResponse\"\x00\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,14 +54,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUPLOADREQUEST']._serialized_end=235
   _globals['_CREATEUPLOADRESPONSE']._serialized_start=238
   _globals['_CREATEUPLOADRESPONSE']._serialized_end=370
-  _globals['_GETMEDIAREQUEST']._serialized_start=372
-  _globals['_GETMEDIAREQUEST']._serialized_end=417
-  _globals['_LINKMEDIAREQUEST']._serialized_start=419
-  _globals['_LINKMEDIAREQUEST']._serialized_end=490
-  _globals['_MEDIALINK']._serialized_start=492
-  _globals['_MEDIALINK']._serialized_end=554
-  _globals['_LINKMEDIARESPONSE']._serialized_start=556
-  _globals['_LINKMEDIARESPONSE']._serialized_end=613
-  _globals['_MEDIA']._serialized_start=616
-  _globals['_MEDIA']._serialized_end=860
+  _globals['_GETUSAGEREQUEST']._serialized_start=372
+  _globals['_GETUSAGEREQUEST']._serialized_end=389
+  _globals['_GETUSAGERESPONSE']._serialized_start=391
+  _globals['_GETUSAGERESPONSE']._serialized_end=456
+  _globals['_GETMEDIAREQUEST']._serialized_start=458
+  _globals['_GETMEDIAREQUEST']._serialized_end=503
+  _globals['_LINKMEDIAREQUEST']._serialized_start=505
+  _globals['_LINKMEDIAREQUEST']._serialized_end=576
+  _globals['_MEDIALINK']._serialized_start=578
+  _globals['_MEDIALINK']._serialized_end=640
+  _globals['_LINKMEDIARESPONSE']._serialized_start=642
+  _globals['_LINKMEDIARESPONSE']._serialized_end=699
+  _globals['_MEDIA']._serialized_start=702
+  _globals['_MEDIA']._serialized_end=1019
 # @@protoc_insertion_point(module_scope)

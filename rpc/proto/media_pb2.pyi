@@ -34,6 +34,20 @@ class CreateUploadResponse(_message.Message):
     media: _models_pb2.MediaObject
     def __init__(self, media_id: _Optional[str] = ..., url: _Optional[str] = ..., expires_ms: _Optional[int] = ..., max_bytes: _Optional[int] = ..., media: _Optional[_Union[_models_pb2.MediaObject, _Mapping]] = ...) -> None: ...
 
+class GetUsageRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetUsageResponse(_message.Message):
+    __slots__ = ("objects", "bytes", "quota")
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    objects: int
+    bytes: int
+    quota: int
+    def __init__(self, objects: _Optional[int] = ..., bytes: _Optional[int] = ..., quota: _Optional[int] = ...) -> None: ...
+
 class GetMediaRequest(_message.Message):
     __slots__ = ("media_id",)
     MEDIA_ID_FIELD_NUMBER: _ClassVar[int]

@@ -651,6 +651,12 @@ class MediaService(ABC):
         own; the bytes alone are kept once."""
 
     @abstractmethod
+    async def get_usage(
+        self, ctx: CallContext, request: media_pb2.GetUsageRequest
+    ) -> media_pb2.GetUsageResponse:
+        """What the caller's objects come to, and how much they may."""
+
+    @abstractmethod
     async def get_media(
         self, ctx: CallContext, request: media_pb2.GetMediaRequest
     ) -> models_pb2.MediaObject:
@@ -674,6 +680,13 @@ class MediaClient:
     ) -> media_pb2.CreateUploadResponse:
         return await self._caller.call(
             "Media.CreateUpload", request, media_pb2.CreateUploadResponse, timeout=timeout
+        )
+
+    async def get_usage(
+        self, request: media_pb2.GetUsageRequest, *, timeout: float | None = None
+    ) -> media_pb2.GetUsageResponse:
+        return await self._caller.call(
+            "Media.GetUsage", request, media_pb2.GetUsageResponse, timeout=timeout
         )
 
     async def get_media(

@@ -12,6 +12,7 @@ from rpc.proto import media_pb2, models_pb2
 from rpc.proto.stubs import MediaService
 from rpc.views import Views
 from store.changes.media import ReserveMedia
+from store.queries.media import usage
 from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord, Purpose
 
@@ -24,6 +25,7 @@ class TicketSettings:
     presets: frozenset[str]
     largest: str
     max_bytes: int = 32 * 1024 * 1024
+    quota: int = 0  # bytes of each user; 0: any number
     ticket_ms: int = 3600 * 1000
     link_ms: int = 3600 * 1000
 
@@ -65,6 +67,7 @@ class Media(MediaService):
                 size=request.size,
                 sha256=request.sha256,
                 name=request.name,
+                quota=settings.quota,
             )
         )
         # A repeat answers with what was reserved, which may have been stored since.
@@ -89,6 +92,14 @@ class Media(MediaService):
         if media is None:
             raise CallError(Code.NOT_FOUND, "no such media")
         return self._views.media(media)
+
+    async def get_usage(
+        self, ctx: CallContext, request: media_pb2.GetUsageRequest
+    ) -> media_pb2.GetUsageResponse:
+        used = await ctx.read(usage, ctx.user_id)
+        return media_pb2.GetUsageResponse(
+            objects=used.objects, bytes=used.bytes, quota=self._settings.quota
+        )
 
     async def link_media(
         self, ctx: CallContext, request: media_pb2.LinkMediaRequest

@@ -9,6 +9,7 @@ from store import rules
 from store.changes.avatars import check_avatar
 from store.changes.base import Key, SingleChange
 from store.changes.sessions import Grant, NewSession, SecretChange, open_session
+from store.changes.uses import swap
 from store.errors import Conflict, Invalid, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.users import user_id_by_address, user_id_by_username
@@ -86,6 +87,7 @@ class UpdateProfile(SingleChange[int], frozen=True, kw_only=True):
             about = self.about
         if self.avatar_id is not None and self.avatar_id != avatar_id:
             await check_avatar(tx, self.user_id, self.avatar_id)
+            await swap(tx, avatar_id, self.avatar_id)
             avatar_id = self.avatar_id
         if (name, username, about, avatar_id) == before:
             return self.user_id

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from store.changes.base import Key, SingleChange
-from store.errors import Conflict, Invalid, NotFound
+from store.changes.uses import add_usage
+from store.errors import Conflict, Invalid, NotFound, OverQuota
 from store.log import Kind, Stream, WriteTransaction
-from store.queries.media import COLUMNS, media_by_id, media_of_owner_by_hash
+from store.queries.media import COLUMNS, drop_media, media_by_id, media_of_owner_by_hash, usage
 from store.records import MediaRecord, Purpose
 from store.transaction import Value
 
@@ -28,6 +29,7 @@ class ReserveMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
     size: int
     sha256: bytes = b""
     name: str = ""
+    quota: int = 0  # bytes that the owner's objects may come to; 0: any number
 
     def excludes(self) -> Sequence[Key]:
         return (("media", self.media_id),)
@@ -37,9 +39,13 @@ class ReserveMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             raise Invalid("not a size and a SHA-256 digest")
         if self.media_id in await media_by_id(tx, [self.media_id]):
             raise Conflict("the media id is taken")
+        used = await usage(tx, self.owner_id)
+        if self.quota and used.bytes + self.size > self.quota:
+            raise OverQuota("there is no room left", quota=str(self.quota), used=str(used.bytes))
         known = await media_of_owner_by_hash(tx, self.owner_id, self.sha256)
         if known is not None and known.size != self.size:
             raise Invalid("the digest belongs to bytes of another size")
+        await add_usage(tx, self.owner_id, self.size)
         pending = MediaRecord(
             id=self.media_id,
             owner_id=self.owner_id,
@@ -129,8 +135,30 @@ async def _stored(
     return stored
 
 
+class DropUnusedMedia(SingleChange[int], frozen=True, kw_only=True):
+    """Removes up to `limit` objects that nothing has shown since `before_ms`; answers how many.
+    A change, so that nobody attaches one at the same moment; not in the log, for nobody sees
+    them but their owner, who has let them go."""
+
+    RESULT: ClassVar[type[int]] = int
+
+    before_ms: int
+    limit: int
+
+    def excludes(self) -> Sequence[Key]:
+        return (("media", "unused"),)
+
+    async def apply_one(self, tx: WriteTransaction) -> int:
+        found = await tx.rows(
+            "SELECT id, owner_id, size FROM media WHERE unused_ms > 0 AND unused_ms < ? "
+            "AND state = 1 AND uses = 0 ORDER BY unused_ms LIMIT ?",
+            (self.before_ms, self.limit),
+        )
+        return await drop_media(tx, found)
+
+
 async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:
-    names = tuple(name.strip() for name in COLUMNS.split(","))
+    names = (*(name.strip() for name in COLUMNS.split(",")), "unused_ms")
     row: list[Value] = [
         media.id,
         media.owner_id,
@@ -145,5 +173,6 @@ async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:
         media.name,
         media.created_ms,
         media.changed,
+        tx.now_ms,  # nothing shows it yet
     ]
     await tx.run(tx.dialect.upsert("media", names[:1], names[1:]), row)

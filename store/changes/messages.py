@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from store import rules
 from store.changes.base import Change, Key, SingleChange
+from store.changes.uses import let_go, use
 from store.errors import Conflict, DomainError, Invalid, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries import chat
@@ -130,6 +131,7 @@ async def _write(tx: WriteTransaction, made: Sequence[MessageRecord]) -> None:
         ],
     )
     if any(m.media for m in made):
+        await use(tx, (one.id for m in made for one in m.media))
         await tx.run_many(
             tx.dialect.insert_new("message_media", ("media_id", "message_id", "room_id")),
             [(one.id, m.id, m.room_id) for m in made for one in m.media],
@@ -268,6 +270,7 @@ class DeleteMessage(SingleChange[MessageRecord], frozen=True, kw_only=True):
             (entry.position, message.id),
         )
         await tx.run("DELETE FROM message_media WHERE message_id = ?", (message.id,))
+        await let_go(tx, (one.id for one in message.media))
         await tx.run(
             "INSERT INTO deleted_messages (room_id, number) VALUES (?, ?)",
             (message.room_id, message.number),

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from store import rules
 from store.changes.base import Change, Key, SingleChange
 from store.changes.mentions import Said, remove_mentions, rewrite_mentions, write_mentions
+from store.changes.uses import let_go, use
 from store.errors import DomainError, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries.blocks import between_two
@@ -60,6 +61,7 @@ class CreatePost(Change[PostRecord], frozen=True, kw_only=True):
                 for p in made
             ],
         )
+        await use(tx, (one.id for p in made for one in p.media))
         await write_mentions(tx, [Said(p.id, 0, p.text, p.id) for p in made])
         return outcomes
 
@@ -148,7 +150,7 @@ class DeletePost(SingleChange[PostRecord], frozen=True, kw_only=True):
         )
 
     async def apply_one(self, tx: WriteTransaction) -> PostRecord:
-        _, refusal = await _to_change(tx, self.user_id, self.post_id)
+        post, refusal = await _to_change(tx, self.user_id, self.post_id)
         if refusal is not None:
             raise refusal
         entry = await tx.append(
@@ -161,5 +163,6 @@ class DeletePost(SingleChange[PostRecord], frozen=True, kw_only=True):
             "UPDATE posts SET text = '', media = '', deleted = 1, changed = ? WHERE id = ?",
             (entry.position, self.post_id),
         )
+        await let_go(tx, post.media_ids)
         await remove_mentions(tx, self.post_id)
         return (await posts_by_id(tx, [self.post_id], self.user_id))[self.post_id]

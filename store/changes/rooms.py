@@ -8,6 +8,7 @@ from typing import ClassVar
 from store import rules
 from store.changes.avatars import check_avatar
 from store.changes.base import Key, SingleChange
+from store.changes.uses import swap, use
 from store.errors import Conflict, Invalid, NotFound
 from store.log import Kind, Stream, WriteTransaction
 from store.queries import chat
@@ -64,6 +65,7 @@ class CreateGroup(SingleChange[int], frozen=True, kw_only=True):
             raise refusal
         await check_avatar(tx, self.user_id, self.avatar_id)
         room_id = await _create(tx, self.user_id, RoomKind.GROUP, self.title, self.avatar_id, None)
+        await use(tx, [self.avatar_id])
         wanted[self.user_id] = Role.OWNER
         await _join(tx, room_id, self.user_id, wanted)
         return room_id
@@ -180,6 +182,8 @@ class UpdateRoom(SingleChange[int], frozen=True, kw_only=True):
         if self.avatar_id:
             await check_avatar(tx, self.user_id, self.avatar_id)
         before = room.avatar.id if room.avatar else ""
+        if self.avatar_id is not None:
+            await swap(tx, before, self.avatar_id)
         entry = await tx.append(
             Kind.ROOM_CHANGED,
             Stream.room(self.room_id),

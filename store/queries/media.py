@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from store.records import MediaRecord, Purpose
 from store.transaction import Row, Transaction
@@ -83,15 +84,40 @@ async def referenced_blobs(tx: Transaction, digests: Iterable[bytes]) -> set[byt
 async def forget_old_tickets(tx: Transaction, before_ms: int, limit: int) -> int:
     """Drops up to `limit` reserved objects, made before that time, whose bytes never came."""
     old = await tx.rows(
-        "SELECT id FROM media WHERE state = 0 AND created_ms < ? ORDER BY created_ms LIMIT ?",
+        "SELECT id, owner_id, size FROM media WHERE state = 0 AND created_ms < ? "
+        "ORDER BY created_ms LIMIT ?" + tx.dialect.for_update(),
         (before_ms, limit),
     )
-    if not old:
+    return await drop_media(tx, old)
+
+
+async def drop_media(tx: Transaction, found: Sequence[Row]) -> int:
+    """Drops objects given as (id, owner's id, size), and what they come to for their owners."""
+    if not found:
         return 0
-    return await tx.run(
-        "DELETE FROM media WHERE state = 0 AND id IN " + tx.dialect.in_list(len(old)),
-        [row[0] for row in old],
+    gone: dict[int, Usage] = {}
+    for _, owner_id, size in found:
+        before = gone.get(owner_id, Usage(0, 0))
+        gone[owner_id] = Usage(before.objects + 1, before.bytes + size)
+    await tx.run_many(
+        "UPDATE media_usage SET objects = objects - ?, bytes = bytes - ? WHERE owner_id = ?",
+        [(one.objects, one.bytes, owner_id) for owner_id, one in sorted(gone.items())],
     )
+    return await tx.run(
+        "DELETE FROM media WHERE id IN " + tx.dialect.in_list(len(found)),
+        [row[0] for row in found],
+    )
+
+
+class Usage(NamedTuple):
+    objects: int
+    bytes: int
+
+
+async def usage(tx: Transaction, owner_id: int) -> Usage:
+    """What a user's objects come to, those that await their bytes included."""
+    found = await tx.rows("SELECT objects, bytes FROM media_usage WHERE owner_id = ?", (owner_id,))
+    return Usage(*found[0]) if found else Usage(0, 0)
 
 
 def split_ids(stored: str) -> list[str]:

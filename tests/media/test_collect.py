@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from realtime.housekeeping import COLLECT_EVERY, Collector
 from store.blobs import BlobStore, LocalBlobs, MemoryBlobs, put, read
 from store.changes.media import ReserveMedia, StoreMedia
-from store.collect import BITE, BLOB_GRACE_MS, TICKET_GRACE_MS, Collected, collect
+from store.collect import BITE, BLOB_GRACE_MS, TICKET_GRACE_MS, UNUSED_GRACE_MS, Collected, collect
 from store.errors import DomainError, NotFound, Unavailable
 from store.queries.media import media_by_id
 from store.records import MediaRecord, Purpose
@@ -222,19 +222,34 @@ async def test_a_blob_without_an_object_goes_after_its_grace(
     await world.reserve(BYTES, sha256=digest_of(BYTES))  # announced, not stored
     await put(world.blobs, whole(BYTES))
     world.time.ms += BLOB_GRACE_MS
-    assert await world.collect() == (0, 0)
+    assert await world.collect() == (0, 0, 0)
     world.time.ms += 1
-    assert await world.collect() == (1, 0)
+    assert await world.collect() == (1, 0, 0)
     assert not await world.holds()
-    assert await world.collect() == (0, 0)
+    assert await world.collect() == (0, 0, 0)
 
 
 async def test_what_an_object_refers_to_stays(time_and_blobs: tuple[Time, BlobStore]) -> None:
     world = await open_world(time_and_blobs)
     await world.upload()
-    world.time.ms += 10 * BLOB_GRACE_MS
-    assert await world.collect() == (0, 0)
+    world.time.ms += UNUSED_GRACE_MS
+    assert await world.collect() == (0, 0, 0)
     assert await read(world.blobs, digest_of(BYTES)) == BYTES
+
+
+async def test_what_nothing_shows_goes_after_its_grace_and_its_bytes_with_the_last(
+    time_and_blobs: tuple[Time, BlobStore],
+) -> None:
+    world = await open_world(time_and_blobs)
+    await world.upload()
+    world.time.ms += 1
+    await world.upload()
+    world.time.ms += UNUSED_GRACE_MS
+    assert await world.collect() == (0, 0, 1)
+    assert await world.holds()
+    world.time.ms += 1
+    assert await world.collect() == (1, 0, 1)
+    assert not await world.holds()
 
 
 async def test_more_blobs_than_a_bite(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +263,7 @@ async def test_more_blobs_than_a_bite(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             await put(world.blobs, whole(data))
     time.ms += BLOB_GRACE_MS + 1
-    assert await world.collect() == (4, 0)
+    assert await world.collect() == (4, 0, 0)
     assert [await world.holds(b"%d" % number) for number in range(8)] == [False, True] * 4
     assert BITE > 3
 
@@ -261,6 +276,7 @@ class Between:
         self._store = store
         self._happens = happens
         self.write = store.write
+        self.commit = store.commit
 
     async def read(self, query: Any, *args: Any) -> Any:
         answer = await self._store.read(query, *args)
@@ -287,7 +303,7 @@ async def test_a_reference_that_comes_during_a_pass_keeps_its_blob(
             assert again.stored
 
     store: Any = Between(world.store, happens)
-    assert await collect(store, world.blobs, world.time.ms) == (0, 0)
+    assert await collect(store, world.blobs, world.time.ms) == (0, 0, 0)
     assert await world.holds()
 
 
@@ -298,7 +314,7 @@ async def test_a_dedupe_before_a_pass_keeps_the_blob(
     await world.upload()
     world.time.ms += BLOB_GRACE_MS + 1
     assert (await world.reserve(BYTES, sha256=digest_of(BYTES))).stored
-    assert await world.collect() == (0, 0)
+    assert await world.collect() == (0, 0, 0)
     assert await world.holds()
 
 
@@ -306,15 +322,16 @@ async def test_tickets_go_when_they_can_neither_be_used_nor_repeated(
     time_and_blobs: tuple[Time, BlobStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("store.collect.BITE", 2)
+    monkeypatch.setattr("store.collect.UNUSED_GRACE_MS", 2 * TICKET_GRACE_MS)
     world = await open_world(time_and_blobs)
     stored = await world.upload()
     unused = [await world.reserve(BYTES) for _ in range(3)]
     world.time.ms += 1
     later = await world.reserve(BYTES)
     world.time.ms = NOW + TICKET_GRACE_MS
-    assert await world.collect() == (0, 0)
+    assert await world.collect() == (0, 0, 0)
     world.time.ms += 1
-    assert await world.collect() == (0, 3)
+    assert await world.collect() == (0, 3, 0)
     kept = await world.store.read(media_by_id, [stored.id, later.id, *(one.id for one in unused)])
     assert set(kept) == {stored.id, later.id}
     with pytest.raises(NotFound):

@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "calls_burst": 9.5,
     "sensitive_per_minute": 10.5,
     "max_upload": 18,
+    "quota": 20,
     "image_workers": 4,
     "cache_bytes": 19,
 }

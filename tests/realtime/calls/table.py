@@ -146,6 +146,7 @@ ROWS: dict[str, Row] = {
     "Notifications.MuteKind": Row(lambda s: {"kind": 1, "muted": True}),
     "Notifications.MarkSeen": Row(lambda s: {"up_to": s.notification}),
     "Media.CreateUpload": Row(lambda s: {"purpose": 1, "size": 100}),
+    "Media.GetUsage": Row(lambda s: {}),
     "Media.GetMedia": Row(lambda s: {"media_id": s.stored[Purpose.CHAT]}),
     "Media.LinkMedia": Row(lambda s: {"media_ids": [s.stored[Purpose.CHAT]]}),
 }
