@@ -314,8 +314,10 @@ class Model:
             if update.profile.user.id == self.me.id:
                 self.me = update.profile.user
         elif body == "notification":
+            known = self.notifications.get(update.notification.id)
             self.take_notification(update.notification)
-            if not update.notification.seen:
+            moved = known is None or known.latest < update.notification.latest
+            if moved and not update.notification.seen:
                 self.notice = told(update.notification)
         elif body == "notification_removed":
             self.notifications.pop(update.notification_removed.notification_id, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import pytest
 
-from store.log import Kind
+from store.changes.notifications import MarkSeen, MuteKind
+from store.changes.posts import DeletePost
+from store.log import Entry, Kind, WriteTransaction, read_head
 from store.projections import notification_tables
 from store.projections.causes import Reason, Telling
 from store.projections.notifications import NotificationsProjection
@@ -121,4 +123,51 @@ async def test_the_next_faces_of_groups_are_found_by_their_index() -> None:
     found = [step for step in steps if "notification_causes" in step]
     assert len(found) == len(named) > 1
     assert all("notification_causes_latest (notification_id=?)" in step for step in found), found
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+class WritePlans(Plans):
+    """Of what writes, too."""
+
+    async def run(self, sql: str, params: Sequence[Value] = ()) -> int:
+        self.steps += [row[3] for row in await self._tx.rows("EXPLAIN QUERY PLAN " + sql, params)]
+        return await super().run(sql, params)
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        all_rows = list(rows)
+        for params in all_rows[:1]:
+            plan_ = await self._tx.rows("EXPLAIN QUERY PLAN " + sql, params)
+            self.steps += [row[3] for row in plan_]
+        await super().run_many(sql, all_rows)
+
+
+async def project(tx: Transaction, entries: Sequence[Entry]) -> list[str]:
+    plans = WritePlans(tx)
+    head = await read_head(plans)
+    await NotificationsProjection().project(WriteTransaction(plans, head, 0, b"b" * 16), entries)
+    return plans.steps
+
+
+async def test_a_step_of_notifications_scans_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await full()
+    monkeypatch.setattr(notification_tables, "KEPT", 1)
+    after = await world.head()
+    posts = [row[0] for row in await world.rows("SELECT id FROM posts")]
+    await world.like(BEN, posts[2], False)  # makes a face anew
+    await world.do(MarkSeen(user_id=ANN, up_to=1 << 60))
+    await world.post(CAT, "@user1 @user2")
+    await world.comment(CAT, posts[2])
+    await world.follow(BEN, CAT)
+    await world.do(MuteKind(user_id=CAT, kind=NotificationKind.LIKE, muted=True))
+    await world.do(DeletePost(user_id=ANN, post_id=posts[1]))
+    await world.block(CAT, BEN)
+    entries = [
+        one for one in await world.entries(after) if one.kind in NotificationsProjection.kinds
+    ]
+    assert len({one.kind for one in entries}) == 9
+    steps = await world.store.write(project, entries)
+    assert len([step for step in steps if step.startswith("SEARCH")]) > 30
+    scanned = [step for step in steps if step.startswith("SCAN")]
+    allowed = ("CONSTANT ROW", "subquery", "notification_sweeps")  # what is to be swept away
+    assert all(any(word in step for word in allowed) for step in scanned), scanned
     assert not any("TEMP B-TREE" in step for step in steps)

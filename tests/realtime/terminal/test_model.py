@@ -188,15 +188,17 @@ def test_notifications_in_words(fields: dict[str, Any], words: str) -> None:
 def test_a_notification_is_new_again_only_when_it_moved_past_what_was_seen() -> None:
     model, _ = model_with_room()
 
-    def comes(latest: int, changed: int) -> int:
+    def comes(latest: int, changed: int) -> tuple[int, bool]:
+        """How many are new, and whether there is a notice of it."""
         row = Notification(id=5, kind=models_pb2.NOTIFICATION_LIKE, latest=latest, changed=changed)
+        model.notice = ""
         model.apply(UpdateReceived(Update(notification=row)), 0)
-        return model.unseen
+        return model.unseen, bool(model.notice)
 
-    assert comes(4, 5) == 1
+    assert comes(4, 5) == (1, True)
     model.take_seen(4)
     assert model.unseen == 0
-    assert comes(4, 6) == 0
-    assert comes(9, 10) == 1
-    assert comes(4, 12) == 0
-    assert comes(9, 11) == 0  # an older state
+    assert comes(4, 6) == (0, False)
+    assert comes(9, 10) == (1, True)
+    assert comes(4, 12) == (0, False)  # the latest has taken it back: that is no news
+    assert comes(9, 11)[0] == 0  # an older state
