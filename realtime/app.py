@@ -64,7 +64,7 @@ async def build(parts: Parts) -> Built:
     if parts.topic is not None:
         copy = parts.topic.copy(store, head.epoch, parts.clock, metrics)
     core = Core(store, parts.clock, Views(urls), head, parts.limits, metrics, others, copy)
-    core.add_consumers(projections())
+    core.add_consumers(projections(parts.timelines))
     fit_out(core, parts, keys, urls)
     return Built(core, urls)
 

@@ -37,6 +37,7 @@ from store.projections.base import Projection, VisibleProjection
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
+from store.projections.timelines import DAY_MS, TimelineLimits
 from store.queries.secrets import load_or_create_secret, secret_named
 
 VERSION = "sunwire/0.1.0"
@@ -55,6 +56,8 @@ class Fittings:
         default_factory=partial(TicketSettings, presets=PRESET_NAMES, largest=LARGEST)
     )
     media_base: str = "http://127.0.0.1:7401"
+    timelines: TimelineLimits = field(default_factory=TimelineLimits)
+    """How home timelines are kept."""
     services: Sequence[object] = ()
     """Served beside Sunwire's own, or instead of the one with the same descriptor."""
     fast: bool = sys.platform == "linux"
@@ -81,8 +84,16 @@ async def load_keys(reads: Reads) -> Keys:
     return Keys(await reads.read(secret_named, "accounts"), await reads.read(secret_named, "media"))
 
 
-def projections() -> list[Projection | VisibleProjection]:
-    return [HomeProjection(), CountersProjection(), NotificationsProjection()]
+def projections(timelines: TimelineLimits | None = None) -> list[Projection | VisibleProjection]:
+    return [HomeProjection(timelines), CountersProjection(), NotificationsProjection()]
+
+
+def timeline_limits(settings: Settings) -> TimelineLimits:
+    return TimelineLimits(
+        posts=settings.home_posts,
+        pushed_below=settings.home_followers,
+        idle_ms=settings.home_days * DAY_MS,
+    )
 
 
 def fit_out(
@@ -147,6 +158,7 @@ def fittings_of(
             max_bytes=settings.max_upload,
             quota=settings.quota,
         ),
+        timelines=timeline_limits(settings),
         services=services,
         fast=Fittings.fast if settings.transport == "auto" else settings.transport == "fast",
     )

@@ -153,6 +153,20 @@ class Settings:
     quota: Annotated[
         int, _help("bytes of a user's uploads together; 0: any number", _number(0, 1e15))
     ] = 0
+    home_posts: Annotated[
+        int, _help("posts that a home timeline keeps, of more that there are", _positive)
+    ] = 1000
+    home_followers: Annotated[
+        int,
+        _help(
+            "followers up to whom an author's posts are pushed into their home timelines; those of "
+            "others are found when a timeline is read",
+            _number(0, 1e9),
+        ),
+    ] = 10_000
+    home_days: Annotated[
+        int, _help("days without its user after which a home timeline is given up", _positive)
+    ] = 30
     image_workers: Annotated[
         int, _help("processes that decode and encode images", _number(1, 1024))
     ] = 1

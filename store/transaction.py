@@ -45,6 +45,10 @@ class Dialect(Protocol):
         parameters of the condition. `key` is the table's primary key."""
         ...
 
+    def insert_new_from(self, table: str, columns: Sequence[str], select: str) -> str:
+        """The same for the rows of a SELECT, which has to have a WHERE."""
+        ...
+
     def for_update(self) -> str:
         """The suffix that locks the rows a SELECT reads; empty where the writer is alone."""
         ...

@@ -10,7 +10,8 @@ import trio
 
 from realtime.events.batcher import Batcher
 from realtime.events.leases import Ownership, SoleOwner
-from realtime.events.steps import Steps, wait_for_store
+from realtime.events.leftovers import wait_for_store
+from realtime.events.steps import Steps
 from rpc.context import Clock
 from store.errors import StoreError
 from store.interface import Store
@@ -95,7 +96,7 @@ class Consumer:
             if done.hints:
                 self._on_hints(done.hints)
             self._tell_halt(done.halted)
-            more = bool(done.read)
+            more = bool(done.read) or (done.left and not done.halted)
             if not done.building:
                 building = None
             elif done.halted != "paused":
@@ -119,7 +120,7 @@ class Consumer:
         done = await building.once()
         if done is not None and done.switched:
             log.info("consumer rebuilt", consumer=self.name, position=done.position)
-        return done is None or bool(done.read) or done.switched
+        return done is None or bool(done.read) or done.switched or done.left
 
     async def _sweep(self, fence: int) -> bool:
         """Removes rows that are not shown; returns whether there may be more."""

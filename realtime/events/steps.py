@@ -6,6 +6,7 @@ import structlog
 import trio
 
 from realtime.events.batcher import Batcher
+from realtime.events.leftovers import BACKOFF, Leftovers, wait_for_store
 from rpc.context import Clock
 from store.errors import StoreError
 from store.interface import Store
@@ -16,9 +17,6 @@ from store.queries.leases import Fenced
 from store.sources import Source, Stretch
 
 log = structlog.get_logger("consumers")
-
-BACKOFF = (0.05, 0.5, 2.0)  # seconds between the attempts at an entry; then it is set aside
-WAIT = 1.0  # seconds before the next attempt where the store is away
 
 
 class Steps:
@@ -48,6 +46,7 @@ class Steps:
         self._failures = 0  # of the entry taken alone
         self._given_up = 0  # its position, once it is to be set aside
         self._failure = Exception()
+        self._leftovers = Leftovers(projection, store, clock, fence, role)
         self.position = 0
         """How far it has taken effect."""
 
@@ -69,7 +68,7 @@ class Steps:
         self._failures = 0
         self._alone = max(0, self._alone - done.read) if done.read else 0
         self.position = done.position
-        return done
+        return await self._leftovers.after(done)
 
     @property
     def _name(self) -> str:
@@ -113,8 +112,3 @@ class Steps:
             log.error("entry set aside", consumer=self._name, position=position)
         self._given_up = self._failures = 0
         self._alone -= 1
-
-
-async def wait_for_store(consumer: str, error: StoreError) -> None:
-    log.warning("consumer waits for the store", consumer=consumer, error=str(error))
-    await trio.sleep(WAIT)

@@ -72,6 +72,14 @@ class MysqlDialect:
         return f"DELETE FROM {table} WHERE {where} LIMIT ?"
 
     @staticmethod
+    def insert_new_from(table: str, columns: Sequence[str], select: str) -> str:
+        same = f"{table}.{columns[0]}"
+        return (
+            f"INSERT INTO {table} ({', '.join(columns)}) {select} "
+            f"ON DUPLICATE KEY UPDATE {same} = {same}"
+        )
+
+    @staticmethod
     def for_update() -> str:
         return " FOR UPDATE"
 

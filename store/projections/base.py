@@ -51,6 +51,10 @@ class Consumer(ABC):
         their order, whichever of them fail. Entries of different keys may change places."""
         return f"{entry.stream.kind}{entry.stream.id}"
 
+    async def left(self, tx: Transaction, generation: int) -> bool:
+        """Whether entries that have been taken have left something to carry on with."""
+        return False
+
 
 class Projection(Consumer):
     """Turns entries into rows of its own tables, which clients do not receive.
@@ -67,7 +71,23 @@ class Projection(Consumer):
     async def project(
         self, tx: Transaction, entries: Sequence[Entry], generation: int
     ) -> list[Hint]:
-        """Writes rows of that generation, and neither reads nor writes any of another."""
+        """Writes rows of that generation, and neither reads nor writes any of another.
+
+        What does not fit into one step it leaves in its own tables; that is carried on with
+        between the steps, each part in a transaction.
+        """
+
+    async def carry_on(
+        self, tx: Transaction, generation: int, position: int, *, alone: bool
+    ) -> list[Hint]:
+        """Does a part of what is left; `alone`, the first piece of it and nothing else. Entries
+        up to `position` have been taken."""
+        return []
+
+    async def give_up(self, tx: Transaction, generation: int) -> int:
+        """Drops the first piece of what is left. Returns the position of the entry that has left
+        it; 0: nothing is lost with it."""
+        return 0
 
 
 class VisibleProjection(Consumer):

@@ -42,6 +42,8 @@ class Consumed(msgspec.Struct, frozen=True):
     """Whether there is one to be removed."""
     switched: bool = False
     """Whether what was built is shown from now on."""
+    left: bool = False
+    """Whether there is something to carry on with."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +123,7 @@ async def _step(
         hints: Sequence[Hint] = (),
         halted: Halt = "",
         switched: bool = False,
+        left: bool = False,
     ) -> Consumed:
         return Consumed(
             position=position,
@@ -130,6 +133,7 @@ async def _step(
             building=places.building is not None,
             leaving=bool(places.leaving),
             switched=switched,
+            left=left,
         )
 
     if place is None:
@@ -142,7 +146,8 @@ async def _step(
             entries = await aside.read_aside(tx, positions)
             told = await apply(entries, place.generation)
             await aside.settle(tx, consumer.name, place.generation, key, positions)
-            return answer(place.position, len(entries), told)
+            left = await consumer.left(tx, place.generation)
+            return answer(place.position, len(entries), told, left=left)
         if place.aside >= aside.BOUND:
             return answer(place.position, halted="full")
     stretch = order.given
@@ -158,14 +163,57 @@ async def _step(
         hints = await apply(stretch.entries, place.generation)
     if stretch.reached > place.position:
         await move(tx, consumer.name, place.generation, stretch.reached, order.fence, now_ms)
-    # As new as the rows that are shown, and no entry is missing in them.
+    left = await consumer.left(tx, place.generation)
+    # As new as the rows that are shown, and nothing is missing in them.
     built = place.role is Role.BUILDING and stretch.reached >= places.live.position
-    switched = built and not place.aside
+    switched = built and not place.aside and not left
     if switched:
         await set_role(tx, consumer.name, places.live.generation, Role.LEAVING)
         await set_role(tx, consumer.name, place.generation, Role.LIVE)
     read = parked + len(stretch.entries)
-    return answer(stretch.reached, read, hints, switched=switched)
+    return answer(stretch.reached, read, hints, switched=switched, left=left)
+
+
+async def carry_on(
+    tx: Transaction,
+    projection: Projection,
+    fence: int = 0,
+    role: Role = Role.LIVE,
+    alone: bool = False,
+) -> Consumed:
+    """Does a part of what steps have left (see `Projection.carry_on`). Raises `Fenced` as a
+    step."""
+    await check_fence(tx, lease_of(projection.name), fence)
+    places = await lock_places(tx, projection.name)
+    place = places.of(role)
+    if place is None:
+        return Consumed(position=0, read=0, halted="gone")
+    if places.live.paused:
+        return Consumed(position=place.position, read=0, halted="paused")
+    hints = await projection.carry_on(tx, place.generation, place.position, alone=alone)
+    left = await projection.left(tx, place.generation)
+    return Consumed(position=place.position, read=0, hints=_known(hints), left=left)
+
+
+async def give_up(
+    tx: Transaction,
+    projection: Projection,
+    error: str,
+    now_ms: int,
+    fence: int = 0,
+    role: Role = Role.LIVE,
+) -> int:
+    """Drops the first piece of what steps have left, and sets the entry aside that has left it:
+    tried again, it leaves it again. Returns its position; 0: there is none. Raises `Fenced` as a
+    step."""
+    await check_fence(tx, lease_of(projection.name), fence)
+    place = (await lock_places(tx, projection.name)).of(role)
+    if place is None:
+        return 0
+    position = await projection.give_up(tx, place.generation)
+    for entry in await entries_at(tx, [position]):
+        await aside.note_failure(tx, projection, place.generation, entry, error, now_ms)
+    return position
 
 
 def _known(hints: Sequence[Hint]) -> tuple[HomeHint | CountsHint, ...]:

@@ -1,45 +1,30 @@
-"""Home timelines: a row for each post in the timeline of each of its author's followers."""
+"""Home timelines: who publishes, follows and deletes decides what is in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from store.log import Entry, Kind
 from store.projections.base import Hint, HomeHint, Projection
+from store.projections.fan_outs import FanOuts
+from store.projections.timelines import TimelineLimits, Timelines
 from store.queries.follows import followed_since
 from store.queries.posts import heads
 from store.transaction import Transaction
 
-BACKFILL = 100
-"""How many of somebody's latest posts a new follower finds in his timeline."""
-
-# A post goes to those who follow since before it; who came later finds it by the backfill of
-# his own follow. So each row has one cause, however late the entries are read.
-_PUBLISH = (
-    "INSERT INTO home (user_id, post_id, author_id) "
-    "SELECT f.follower_id, p.id, p.author_id FROM posts p "
-    "JOIN follows f ON f.followee_id = p.author_id AND f.changed < p.id "
-    "WHERE p.deleted = 0 AND NOT EXISTS "
-    "(SELECT 1 FROM home h WHERE h.user_id = f.follower_id AND h.post_id = p.id) AND p.id IN "
-)
-_PUBLISH_OWN = (
-    "INSERT INTO home (user_id, post_id, author_id) "
-    "SELECT p.author_id, p.id, p.author_id FROM posts p "
-    "WHERE p.deleted = 0 AND NOT EXISTS "
-    "(SELECT 1 FROM home h WHERE h.user_id = p.author_id AND h.post_id = p.id) AND p.id IN "
-)
-_BACKFILL = (
-    "INSERT INTO home (user_id, post_id, author_id) "
-    "SELECT ?, latest.id, latest.author_id FROM (SELECT id, author_id FROM posts "
-    "WHERE author_id = ? AND deleted = 0 AND id < ? ORDER BY id DESC LIMIT ?) latest "
-    "WHERE NOT EXISTS (SELECT 1 FROM home h WHERE h.user_id = ? AND h.post_id = latest.id)"
-)
+FILLS_AT_ONCE = 5
+FAN_OUTS_AT_ONCE = 500  # rows: of the small ones
 
 
 class HomeProjection(Projection):
-    """After every entry: the posts of the people whom a user follows, from `backfill` before
-    he followed on, and his own.
+    """Keeps the timelines of users who are about: every post of those whom they follow is pushed
+    into them, but for those of authors with very many followers, which are pulled when a timeline
+    is read (see `store.queries.timelines`). Who comes back after long finds his timeline by pull
+    too, until it is filled.
+
+    What does not fit into one step is left, and carried on with between the steps: no author and
+    no follower holds up the others.
 
     The state that it reads may be newer than its entries. It counts only follows that still
     hold; of one that has ended, or ended and begun again, a later entry will tell.
@@ -47,20 +32,39 @@ class HomeProjection(Projection):
 
     name: ClassVar[str] = "home"
     kinds: ClassVar[frozenset[Kind]] = frozenset(
-        {Kind.POST_CREATED, Kind.POST_DELETED, Kind.FOLLOWED, Kind.UNFOLLOWED}
+        {
+            Kind.USER_CREATED,
+            Kind.SESSION_CREATED,
+            Kind.POST_CREATED,
+            Kind.POST_DELETED,
+            Kind.FOLLOWED,
+            Kind.UNFOLLOWED,
+        }
     )
 
+    step: ClassVar[int] = 50
+    """Few, because a follow brings as many posts as a timeline keeps."""
+
     replayable: ClassVar[bool] = True
+    tables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "timelines": ("generation", "user_id"),
+        "timeline_posts": ("generation", "user_id", "post_id"),
+        "pulled_posts": ("generation", "author_id", "post_id"),
+        "pulled_authors": ("generation", "author_id"),
+        "fan_outs": ("generation", "post_id"),
+    }
+
+    def __init__(self, limits: TimelineLimits | None = None) -> None:
+        self._limits = limits or TimelineLimits()
 
     @staticmethod
     def key(entry: Entry) -> str:
-        """A follow, or a post."""
+        """A follow, a post, or a user."""
         if entry.kind in (Kind.FOLLOWED, Kind.UNFOLLOWED):
             return f"{entry.actor_id}>{entry.subject_id}"
-        return f"p{entry.subject_id}"
-
-    def __init__(self, backfill: int = BACKFILL) -> None:
-        self._backfill = backfill
+        if entry.kind in (Kind.POST_CREATED, Kind.POST_DELETED):
+            return f"p{entry.subject_id}"
+        return f"u{entry.stream.id}"
 
     async def project(
         self, tx: Transaction, entries: Sequence[Entry], generation: int
@@ -68,46 +72,56 @@ class HomeProjection(Projection):
         of: dict[Kind, list[Entry]] = {kind: [] for kind in self.kinds}
         for entry in entries:
             of[entry.kind].append(entry)
-        # Within a step the order of the kinds is free: rows that a later entry of the log
+        timelines = Timelines(tx, generation, self._limits)
+        fan_outs = FanOuts(tx, generation, self._limits)
+        await timelines.end_idle(entries[-1].at_ms)
+        await timelines.begin({e.subject_id: e.at_ms for e in of[Kind.USER_CREATED]})
+        await timelines.want({e.stream.id: e.at_ms for e in of[Kind.SESSION_CREATED]})
+        # Within a step the order of the kinds is nearly free: rows that a later entry of the log
         # removes are never inserted, for the state that is read has seen it already.
-        await self._leave(tx, of[Kind.UNFOLLOWED])
-        await self._join(tx, of[Kind.FOLLOWED])
-        hints = await self._publish(tx, of[Kind.POST_CREATED])
-        await tx.run_many(
-            "DELETE FROM home WHERE post_id = ?",
-            [(entry.subject_id,) for entry in of[Kind.POST_DELETED]],
+        await timelines.leave((e.actor_id, e.subject_id) for e in of[Kind.UNFOLLOWED])
+        posts = await heads(tx, (e.subject_id for e in of[Kind.POST_CREATED]))
+        there = await fan_outs.publish(
+            {post_id: head.author_id for post_id, head in posts.items() if not head.deleted}
         )
-        return hints
-
-    @staticmethod
-    async def _leave(tx: Transaction, entries: Sequence[Entry]) -> None:
-        await tx.run_many(
-            "DELETE FROM home WHERE user_id = ? AND author_id = ?",
-            dict.fromkeys((entry.actor_id, entry.subject_id) for entry in entries),
+        await fan_outs.erase({e.subject_id: e.stream.id for e in of[Kind.POST_DELETED]})
+        # Only now it is known which posts are pulled.
+        followed = {(e.actor_id, e.subject_id): e.position for e in of[Kind.FOLLOWED]}
+        since = await followed_since(tx, followed)
+        await timelines.join(
+            {pair: position for pair, position in followed.items() if since.get(pair) == position}
         )
+        return await _hints(tx, there)
 
-    async def _join(self, tx: Transaction, entries: Sequence[Entry]) -> None:
-        since = await followed_since(tx, ((e.actor_id, e.subject_id) for e in entries))
-        await tx.run_many(
-            _BACKFILL,
-            [
-                (e.actor_id, e.subject_id, e.position, self._backfill, e.actor_id)
-                for e in entries
-                if since.get((e.actor_id, e.subject_id)) == e.position
-            ],
-        )
+    async def left(self, tx: Transaction, generation: int) -> bool:
+        fan_outs = FanOuts(tx, generation, self._limits)
+        timelines = Timelines(tx, generation, self._limits)
+        return bool(await fan_outs.first(1) or await timelines.unfilled(1))
 
-    @staticmethod
-    async def _publish(tx: Transaction, entries: Sequence[Entry]) -> list[Hint]:
-        ids = [entry.subject_id for entry in entries]
-        if not ids:
+    async def carry_on(
+        self, tx: Transaction, generation: int, position: int, *, alone: bool
+    ) -> list[Hint]:
+        timelines = Timelines(tx, generation, self._limits)
+        users = await timelines.unfilled(1 if alone else FILLS_AT_ONCE)
+        await timelines.fill(users, position)
+        if alone and users:
             return []
-        among = tx.dialect.in_list(len(ids))
-        await tx.run(_PUBLISH + among, ids)
-        await tx.run(_PUBLISH_OWN + among, ids)
-        newest = {
-            head.author_id: post_id
-            for post_id, head in sorted((await heads(tx, ids)).items())
-            if not head.deleted
-        }
-        return [HomeHint(author_id=author, post_id=post_id) for author, post_id in newest.items()]
+        fan_outs = FanOuts(tx, generation, self._limits)
+        return await _hints(tx, await fan_outs.carry_on(1 if alone else FAN_OUTS_AT_ONCE))
+
+    async def give_up(self, tx: Transaction, generation: int) -> int:
+        """A timeline that cannot be filled is read by pull: nothing is lost with it."""
+        timelines = Timelines(tx, generation, self._limits)
+        users = await timelines.unfilled(1)
+        await timelines.end(users)
+        return 0 if users else await FanOuts(tx, generation, self._limits).give_up()
+
+
+async def _hints(tx: Transaction, posts: Sequence[int]) -> list[Hint]:
+    """One hint an author, with the newest of his posts."""
+    newest = {
+        head.author_id: post_id
+        for post_id, head in sorted((await heads(tx, posts)).items())
+        if not head.deleted
+    }
+    return [HomeHint(author_id=author, post_id=post_id) for author, post_id in newest.items()]

@@ -9,6 +9,7 @@ import msgspec
 from store.log import ENTRY_COLUMNS, Entry, Kind, StreamKind, entry_of
 from store.queries import chat
 from store.queries.hydrate import hydrate
+from store.queries.timelines import home_ids
 from store.records import RoomSummaryRecord
 from store.transaction import Transaction
 
@@ -146,5 +147,4 @@ async def missed_and_newest(
 
 async def newest_home_post(tx: Transaction, user_id: int) -> int:
     """The id of the latest post in the user's home timeline, 0 when it is empty."""
-    found = await tx.rows("SELECT MAX(post_id) FROM home WHERE user_id = ?", (user_id,))
-    return found[0][0] or 0
+    return next(iter(await home_ids(tx, user_id, 0, 1)), 0)

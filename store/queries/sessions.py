@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from store.log import Entry
 from store.procedures import procedure
+from store.queries.timelines import generations, want
 from store.records import SessionRecord
 from store.transaction import Row, Transaction
 
 TOUCH_EVERY_MS = 60 * 1000
+SESSIONS_AT_ONCE = 500
 
 _COLUMNS = (
     "SELECT s.id, s.user_id, s.device, s.client, s.created_ms, COALESCE(u.at_ms, s.created_ms), "
@@ -92,8 +94,19 @@ async def list_sessions(tx: Transaction, user_id: int, now_ms: int) -> list[Sess
 @procedure
 async def touch(tx: Transaction, uses: Sequence[tuple[int, int]]) -> None:
     """Keeps when sessions were used: pairs of a session and Unix milliseconds. Not through the
-    log; callers see to it that a session comes here at most once in `TOUCH_EVERY_MS`."""
+    log; callers see to it that a session comes here at most once in `TOUCH_EVERY_MS`. Users who
+    have not been here for long get their home timelines back."""
     await tx.run_many(tx.dialect.upsert("session_uses", ("session_id",), ("at_ms",)), uses)
+    seen: dict[int, int] = {}
+    for start in range(0, len(uses), SESSIONS_AT_ONCE):
+        few = dict(uses[start : start + SESSIONS_AT_ONCE])
+        for session_id, user_id in await tx.rows(
+            "SELECT id, user_id FROM sessions WHERE id IN " + tx.dialect.in_list(len(few)),
+            list(few),
+        ):
+            seen[user_id] = max(few[session_id], seen.get(user_id, 0))
+    for generation in await generations(tx):
+        await want(tx, generation, seen)
 
 
 async def load_sessions(tx: Transaction, entries: Sequence[Entry]) -> None:

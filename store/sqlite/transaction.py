@@ -63,6 +63,10 @@ class SqliteDialect:
         )
 
     @staticmethod
+    def insert_new_from(table: str, columns: Sequence[str], select: str) -> str:
+        return f"INSERT INTO {table} ({', '.join(columns)}) {select} ON CONFLICT DO NOTHING"
+
+    @staticmethod
     def for_update() -> str:
         return ""
 

@@ -63,6 +63,8 @@ class Consumed:
             f"SELECT user_id, posts, followers, followings FROM user_counts {live}"
         )
         comment_counts = await rows(f"SELECT comment_id, replies FROM comment_counts {live}")
+        homes = f"WHERE generation = {shown('home')}"
+        timelines = await rows(f"SELECT user_id, floor FROM timelines {homes} AND state = 2")
         answered = {row[0]: row[3] for row in comments if row[3]}
         pairs: dict[str, tuple[set[Any], set[Any]]] = {
             "messages": ({row[0] for row in messages}, facts.messages),
@@ -80,9 +82,14 @@ class Consumed:
                 {(*key, done.position) for key, done in facts.follows.items()},
             ),
             "home": (
-                set(await rows("SELECT user_id, post_id, author_id FROM home")),
-                facts.home(),
+                set(await rows(f"SELECT user_id, post_id, author_id FROM timeline_posts {homes}")),
+                facts.home(dict(timelines)),
             ),
+            "timelines": (
+                {row[0] for row in timelines},
+                {row[0] for row in await rows("SELECT id FROM users")},
+            ),
+            "fan_outs": (set(await rows(f"SELECT post_id FROM fan_outs {homes}")), set()),
             "post_counts": (
                 {row for row in post_counts if any(row[1:])},
                 {(key, *counts) for key, counts in facts.post_counts().items()},

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from store.log import Kind
 from store.projections.grouping import NAMED
-from store.projections.home import BACKFILL
 from store.records import NotificationKind
 
 
@@ -121,18 +120,16 @@ class Facts:
 
     # What follows from it
 
-    def home(self) -> set[tuple[int, int, int]]:
-        """(user, post, author): one's own, and those of the people whom one follows from the
-        last so many before one did."""
+    def home(self, floors: dict[int, int]) -> set[tuple[int, int, int]]:
+        """(user, post, author): one's own, and those of the people whom one follows. Of each user
+        who has a timeline `floors` says up to which post nothing is kept."""
         found = {(author, post, author) for post, author in self.posts.items()}
         by_author: defaultdict[int, list[int]] = defaultdict(list)
-        for post, author in sorted(self.posts.items()):
+        for post, author in self.posts.items():
             by_author[author].append(post)
-        for (follower, author), since in self.follows.items():
-            before = [post for post in by_author[author] if post < since.position]
-            after = [post for post in by_author[author] if post > since.position]
-            found |= {(follower, post, author) for post in before[-BACKFILL:] + after}
-        return found
+        for follower, author in self.follows:
+            found |= {(follower, post, author) for post in by_author[author]}
+        return {one for one in found if one[0] in floors and one[1] > floors[one[0]]}
 
     def post_counts(self) -> dict[int, tuple[int, int]]:
         """Likes and comments, of posts that have any."""

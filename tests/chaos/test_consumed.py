@@ -69,8 +69,10 @@ async def test_what_the_consumers_have_made_follows_from_the_log(
 @pytest.mark.parametrize(
     ("damage", "table"),
     [
-        ("DELETE FROM home WHERE post_id = (SELECT MAX(post_id) FROM home)", "home"),
-        ("INSERT INTO home SELECT 999, post_id, author_id FROM home LIMIT 1", "home"),
+        ("DELETE FROM timeline_posts WHERE author_id <> user_id", "home"),
+        ("INSERT INTO timeline_posts SELECT 0, 999, id, author_id FROM posts LIMIT 1", "home"),
+        ("UPDATE timelines SET state = 1", "timelines"),
+        ("INSERT INTO fan_outs VALUES (0, 1, 1, 0, 1, 0)", "fan_outs"),
         ("UPDATE post_counts SET likes = likes + 1", "post_counts"),
         ("UPDATE post_counts SET comments = comments - 1 WHERE comments > 0", "post_counts"),
         ("UPDATE comment_counts SET replies = replies + 1", "comment_counts"),

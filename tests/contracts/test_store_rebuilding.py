@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import pytest
 
 from store.errors import Conflict
-from store.log import Kind
+from store.log import Entry, Kind
 from store.projections import operating
+from store.projections.base import Hint, Projection
 from store.projections.consuming import Consumed, consume, set_aside, upcoming
 from store.projections.counters import CountersProjection
-from store.projections.home import HomeProjection
 from store.projections.offsets import Role, places_of
 from store.projections.rebuilding import cancel_rebuild, start_rebuild, sweep
 from store.queries.consumers import needed, statuses
 from store.queries.leases import Fenced, take_leases
 from store.queries.posts import posts_by_id
 from store.records import PostRecord
+from store.transaction import Transaction
 from tests.store.social import ANN, BEN, CAT, DAN, Social
 
 COUNTERS = CountersProjection()
@@ -112,9 +116,21 @@ async def test_a_rebuild_is_given_up(world: Social) -> None:
         await world.store.write(cancel_rebuild, "counters")
 
 
+class Bare(Projection):
+    """Without tables that have generations."""
+
+    name: ClassVar[str] = "bare"
+    kinds: ClassVar[frozenset[Kind]] = frozenset()
+
+    async def project(
+        self, tx: Transaction, entries: Sequence[Entry], generation: int
+    ) -> list[Hint]:
+        raise AssertionError
+
+
 async def test_what_cannot_be_built_is_refused(world: Social) -> None:
     with pytest.raises(Conflict, match="cannot be built anew"):
-        await world.store.write(start_rebuild, HomeProjection(), 0)
+        await world.store.write(start_rebuild, Bare(), 0)
     await begun(world)
     with pytest.raises(Conflict, match="already"):
         await world.store.write(start_rebuild, COUNTERS, 0)

@@ -39,6 +39,9 @@ OTHER: dict[str, Any] = {
     "sensitive_per_minute": 10.5,
     "max_upload": 18,
     "quota": 20,
+    "home_posts": 23,
+    "home_followers": 24,
+    "home_days": 25,
     "image_workers": 4,
     "cache_bytes": 19,
 }

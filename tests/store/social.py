@@ -21,11 +21,12 @@ from store.errors import DomainError
 from store.interface import Store
 from store.log import Batch, Entry, read_entries, read_head
 from store.projections.base import CountsHint, HomeHint
-from store.projections.consuming import Consume, Consumed, consume
+from store.projections.consuming import Consume, Consumed, carry_on, consume
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
 from store.queries.notifications import notifications_page
+from store.queries.timelines import State, begin
 from store.records import (
     BlockRecord,
     CommentRecord,
@@ -147,11 +148,23 @@ class Social:
         self.hints += done.hints
         return done
 
+    async def carry_on(self) -> Consumed:
+        """Goes on with what steps of `home` have left."""
+        done = await self.store.write(carry_on, self.invisible[0])
+        self.hints += done.hints
+        return done
+
     async def project(self, limit: int = 500) -> None:
-        """Runs every projection until it has caught up."""
+        """Runs every projection until it has caught up, and has left nothing."""
         for name in ("home", "counters", "notifications"):
-            while (await self.step(name, limit)).read:
-                pass
+            while (done := await self.step(name, limit)).read or done.left:
+                if done.left:
+                    await self.carry_on()
+
+    async def keep_timelines(self, users: Iterable[int] = USERS) -> None:
+        """Users whose timelines are kept from now on, as those of new ones are."""
+        seen = dict.fromkeys(users, self.now_ms)
+        await self.store.write(begin, 0, State.KEPT, seen)
 
     async def rows(self, sql: str, *params: Value) -> list[Row]:
         return await self.store.read(_rows, sql, params)
@@ -186,14 +199,20 @@ async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:
 async def social(open_store: OpenStore, users: Iterable[int] = USERS) -> AsyncIterator[Social]:
     """A network of these users over a store of its own, of the backend under test."""
     async with open_store() as store:
-        yield await populated(store, users)
+        yield await _with_timelines(store, list(users))
 
 
 async def open_social(users: Iterable[int] = USERS) -> Social:
     """The same over a store in memory, for tests of what stands upon the store."""
     store = until_the_end(SqliteStore.in_memory())
     await store.migrate()
-    return await populated(store, users)
+    return await _with_timelines(store, list(users))
+
+
+async def _with_timelines(store: Store, users: Sequence[int]) -> Social:
+    world = await populated(store, users)
+    await world.keep_timelines(users)
+    return world
 
 
 async def populated(store: Store, users: Iterable[int] = USERS) -> Social:

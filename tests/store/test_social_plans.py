@@ -76,7 +76,6 @@ async def full() -> Social:
         (blocks.between, (PAIRS,)),
         (blocks.apart_until, (PAIRS,)),
         (block_list.blocked_users, (ANN, 0, 30)),
-        (pages.home, (BEN, 0, 30)),
         (pages.profile_posts, (ANN, BEN, 0, 30)),
         (notifications.notifications_page, (ANN, 0, 30)),
         (notifications.unseen, (ANN,)),

@@ -9,7 +9,7 @@ import structlog
 import trio
 import trio.testing
 
-from realtime.events.steps import BACKOFF
+from realtime.events.leftovers import BACKOFF
 from store.errors import Unavailable
 from store.projections.consuming import set_aside
 from tests.realtime.events.consuming import (

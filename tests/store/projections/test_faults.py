@@ -14,7 +14,7 @@ from store.errors import Conflict
 from store.log import Entry
 from store.projections import operating
 from store.projections.base import Hint, Projection
-from store.projections.consuming import Consume, Consumed, consume, set_aside, upcoming
+from store.projections.consuming import Consume, Consumed, carry_on, consume, set_aside, upcoming
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
@@ -127,7 +127,9 @@ class Operated:
         random, write = self.random, self.world.store.write
         one = random.choice(self.all)
         try:
-            match random.randrange(12):
+            match random.randrange(13):
+                case 12:
+                    await write(carry_on, self.home)
                 case 0 | 1 | 2 | 3:
                     await self.step(one, random.choice(LIMITS))
                 case 4 | 5:
@@ -156,8 +158,9 @@ class Operated:
         for one in self.all:
             await self.world.store.write(operating.resume, one.name)
             await self.world.store.write(operating.retry_all, one.name)
-            while (await self.step(one, 3)).read:
-                pass
+            while (done := await self.step(one, 3)).read or done.left:
+                if done.left:
+                    await self.world.store.write(carry_on, self.home)
         while (await self.step(self.counters, 3, Role.BUILDING)).read:
             pass
         while await self.world.store.write(sweep, self.counters, 3):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from store.changes.posts import DeletePost
 from store.projections.base import HomeHint
-from store.projections.home import HomeProjection
 from store.queries.pages import home, profile_posts
 from tests.store.social import ANN, BEN, CAT, Social, statements
 
@@ -45,22 +44,42 @@ async def test_a_deleted_post_leaves_every_timeline(world: Social) -> None:
     await world.do(DeletePost(user_id=ANN, post_id=post.id))
     assert await timeline(world, BEN) == []  # at once
     await world.project()
-    assert await world.rows("SELECT * FROM home") == []
+    assert await world.rows("SELECT * FROM timeline_posts") == []
 
 
 async def test_following_brings_the_latest_posts_and_unfollowing_takes_them(world: Social) -> None:
-    world.invisible = (HomeProjection(backfill=2), world.invisible[1])
     posts = [(await world.post(ANN)).id for _ in range(3)]
     await world.do(DeletePost(user_id=ANN, post_id=posts[1]))
     posts.append((await world.post(ANN)).id)
     await world.follow(BEN, ANN)
     posts.append((await world.post(ANN)).id)
     await world.project()
-    assert await timeline(world, BEN) == [posts[4], posts[3], posts[2]]
+    assert await timeline(world, BEN) == [posts[4], posts[3], posts[2], posts[0]]
     mine = await world.post(BEN)
-    await world.follow(BEN, ANN, False)
     await world.project()
-    assert await timeline(world, BEN) == [mine.id]
+    await world.follow(BEN, ANN, False)
+    assert await timeline(world, BEN) == [mine.id]  # at once
+    await world.project()
+    rows = await world.rows("SELECT user_id, post_id FROM timeline_posts WHERE user_id = ?", BEN)
+    assert rows == [(BEN, mine.id)]
+
+
+async def test_a_block_takes_the_posts_out_of_both_timelines(world: Social) -> None:
+    await world.follow(BEN, ANN)
+    await world.follow(ANN, BEN)
+    await world.follow(ANN, CAT)
+    anns, bens, cats = [(await world.post(user)).id for user in (ANN, BEN, CAT)]
+    await world.project()
+    assert await timeline(world, ANN) == [cats, bens, anns]
+    await world.block(BEN, ANN)
+    assert (await timeline(world, ANN), await timeline(world, BEN)) == ([cats, anns], [bens])
+    await world.project()
+    rows = await world.rows("SELECT user_id, post_id FROM timeline_posts ORDER BY user_id, post_id")
+    assert rows == [(ANN, anns), (ANN, cats), (BEN, bens), (CAT, cats)]
+    await world.block(BEN, ANN, False)
+    await world.post(BEN)
+    await world.project()
+    assert await timeline(world, ANN) == [cats, anns]
 
 
 async def test_a_follow_that_ended_and_began_again_within_one_step(world: Social) -> None:
@@ -86,7 +105,7 @@ async def test_what_is_over_when_it_is_read_leaves_no_row(world: Social) -> None
     await world.follow(BEN, ANN, False)
     rows = []
     while (await world.step("home", 1)).read:
-        rows.append(await world.rows("SELECT user_id, post_id FROM home"))
+        rows.append(await world.rows("SELECT user_id, post_id FROM timeline_posts"))
     assert rows == [[(ANN, kept.id)]] * 5
     assert len(world.hints) == 1
 

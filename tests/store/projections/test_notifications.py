@@ -289,3 +289,18 @@ async def test_a_second_reading_of_the_log_takes_nothing_back(world: Social) -> 
         pass
     assert await world.head() == before
     assert await world.told(ANN) == told
+
+
+async def test_a_mention_of_who_is_apart_is_plain_text(world: Social) -> None:
+    cats = await world.post(CAT)
+    await world.block(ANN, BEN)
+    comment = await world.comment(BEN, cats.id, f"look, @user{ANN} and @user{DAN}")
+    await world.project()
+    assert (await world.told(ANN), len(await world.told(DAN))) == ([], 1)
+    await world.block(ANN, BEN, False)
+    await world.project()
+    assert await world.told(ANN) == []
+    await world.comment(BEN, cats.id, f"look now, @user{ANN}")
+    await world.project()
+    (told,) = await world.told(ANN)
+    assert told.comment_id > comment.id

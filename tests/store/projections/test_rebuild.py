@@ -168,7 +168,9 @@ class Story:
                 entries = await self.world.entries(before)
                 await self.world.store.read(hydrate, entries)
                 self.devices.receive(entries)
-                if not done.read:
+                if done.left:
+                    await self.world.carry_on()
+                elif not done.read:
                     break
 
 
@@ -320,7 +322,7 @@ async def present_causes(world: Social) -> dict[Cause, int]:
 
 async def check_rows(world: Social) -> None:
     """What clients are not told of."""
-    home = await world.rows("SELECT user_id, post_id, author_id FROM home")
+    home = await world.rows("SELECT user_id, post_id, author_id FROM timeline_posts")
     assert set(home) == await expected_home(world)
     posts, people = await expected_counts(world)
     found = await world.rows("SELECT post_id, likes, comments FROM post_counts")
