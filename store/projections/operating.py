@@ -39,7 +39,7 @@ async def replay(tx: Transaction, consumer: Consumer, first: int, now_ms: int) -
     live = (await lock_places(tx, name)).live
     floor = (await read_head(tx)).floor
     if first <= floor:
-        raise Conflict(f"the log has no entries up to {floor} any more")
+        raise Conflict(f"the log begins at {floor + 1}")
     if first > live.position:
         raise Conflict(f"{name} is at {live.position}: from {first} on there is nothing to repeat")
     await move(tx, name, live.generation, first - 1, 0, now_ms)

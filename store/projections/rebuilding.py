@@ -28,7 +28,7 @@ async def start_rebuild(tx: Transaction, projection: Projection, now_ms: int) ->
     floor = (await read_head(tx)).floor
     if floor:
         raise Conflict(
-            f"{name} cannot be built anew: the log has no entries up to {floor} any more"
+            f"{name} cannot be built anew: the log begins at {floor + 1}, what was before is gone"
         )
     generation = 1 + max(place.generation for place in (places.live, *places.leaving))
     await add_place(tx, name, Place(generation, Role.BUILDING, 0, False, 0), now_ms)

@@ -136,7 +136,7 @@ async def test_what_cannot_be_built_is_refused(world: Social) -> None:
         await world.store.write(start_rebuild, COUNTERS, 0)
     await world.store.write(cancel_rebuild, "counters")
     await world.run("UPDATE log_head SET floor = 1001")
-    with pytest.raises(Conflict, match="up to 1001"):
+    with pytest.raises(Conflict, match="begins at 1002"):
         await world.store.write(start_rebuild, COUNTERS, 0)
 
 

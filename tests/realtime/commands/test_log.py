@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from realtime.__main__ import app as command_line
+from store.projections.consuming import consume, set_aside
+from store.projections.counters import CountersProjection
+from store.projections.offsets import Role
 from tests.realtime.commands.operating import Operator, operator
 from tests.store.social import ANN, BEN, CAT, Social
 
@@ -173,3 +176,138 @@ def test_the_settings_file_names_the_database(
     with pytest.raises(SystemExit):
         command_line.meta(["log", "lag", "--config", str(file)])
     assert capsys.readouterr().out.count("\n") == 3
+
+
+# What an operator asks for.
+
+
+async def one_failed(world: Social) -> int:
+    """A like that has failed, and an unlike that waits behind it. Returns the post."""
+    post = await world.post(ANN)
+    await world.step("counters")
+    like = await world.like(BEN, post.id)
+    counters = world.invisible[1]
+    await world.store.write(set_aside, counters, like.changed, "no", 9)
+    await world.like(BEN, post.id, False)
+    await world.like(CAT, post.id)
+    await world.step("counters")
+    return post.id
+
+
+async def consumed(world: Social) -> list[tuple[int, ...]]:
+    """What a server makes of it."""
+    while (await world.step("counters")).read:
+        pass
+    return await world.rows("SELECT likes FROM post_counts")
+
+
+def test_what_failed_is_retried_with_what_waits_behind_it(operator: Operator) -> None:
+    post = operator.with_world(one_failed)
+    assert [line["state"] for line in operator.run("dead", "counters", "--parked")] == [
+        "failed",
+        "parked",
+        "parked",
+    ]
+    (failed,) = operator.run("dead")
+    assert (failed["position"], failed["key"]) == (post + 1, f"p{post}")
+    (lag,) = (line for line in operator.run("lag") if line["consumer"] == "counters")
+    assert (lag["dead"], lag["parked"], lag["stopped"]) == (1, 2, False)
+    assert operator.run("dead", "counters", str(post + 1), "--retry") == []
+    assert operator.run("dead", "counters")[0]["state"] == "to be retried"
+    assert operator.with_world(consumed) == [(1,)]
+    assert operator.run("dead", "--parked") == []
+
+
+def test_what_failed_is_discarded_or_all_of_it_retried(operator: Operator) -> None:
+    post = operator.with_world(one_failed)
+    operator.run("dead", "counters", "--retry")
+    assert operator.run("dead", "counters")[0]["state"] == "to be retried"
+    operator.run("dead", "counters", str(post + 1), "--discard")
+    assert [line["state"] for line in operator.run("dead", "--parked")] == [
+        "to be retried",
+        "parked",
+    ]
+
+
+def test_what_makes_no_sense_is_refused_with_a_sentence(operator: Operator) -> None:
+    post = operator.with_world(one_failed)
+    for words, why in (
+        (("dead", "counters", str(post + 2), "--retry"), "waits behind"),
+        (("dead", "counters", "99", "--discard"), "not set aside"),
+        (("dead", "counters", "--discard"), "needs the position"),
+        (("dead", "counters", "1", "--discard", "--retry"), "exclude"),
+        (("dead", "search", "--retry"), "no consumer 'search': counters, home, notifications"),
+        (("pause", "search"), "no consumer 'search'"),
+        (("resume", "search"), "no consumer 'search'"),
+        (("replay", "search", "--from", "1"), "no consumer 'search'"),
+        (("replay", "counters", "--from", "1"), "twice"),
+        (("replay", "home", "--from", "0"), "begins at 1"),
+        (("replay", "home", "--from", "9999"), "nothing to repeat"),
+        (("rebuild", "notifications"), "log replay notifications --from 1"),
+        (("rebuild", "counters", "--cancel"), "not being built"),
+        (("forget", "counters"), "is a consumer of this version"),
+        (("forget", "search"), "nothing is known"),
+    ):
+        assert why in operator.refused(*words)
+
+
+def test_a_consumer_is_paused_and_resumed(operator: Operator) -> None:
+    async def like(world: Social) -> int:
+        post = await world.post(ANN)
+        await world.like(BEN, post.id)
+        return (await world.step("counters")).read
+
+    def paused() -> bool:
+        (lag,) = (line for line in operator.run("lag") if line["consumer"] == "counters")
+        return bool(lag["paused"])
+
+    operator.with_world(some_likes)
+    operator.run("pause", "counters")
+    assert operator.with_world(like) == 0
+    assert paused()
+    operator.run("resume", "counters")
+    assert operator.with_world(like) > 0
+    assert not paused()
+
+
+def test_entries_are_taken_once_more(operator: Operator) -> None:
+    async def post(world: Social) -> int:
+        found = await world.post(ANN)
+        await world.project()
+        return found.id
+
+    async def project(world: Social) -> int:
+        return (await world.step("home")).read
+
+    position = operator.with_world(post)
+    operator.run("replay", "home", "--from", str(position))
+    assert operator.with_world(project) == 1
+
+
+def test_rows_are_built_anew(operator: Operator) -> None:
+    async def build(world: Social) -> list[tuple[int, ...]]:
+        counters = world.invisible[1]
+        assert isinstance(counters, CountersProjection)
+        await world.store.write(consume, counters, 100, 0, 0, None, Role.BUILDING)
+        return await world.rows("SELECT role, generation FROM offsets ORDER BY generation")
+
+    operator.with_world(some_likes)
+    operator.run("rebuild", "counters")
+    found = [line for line in operator.run("lag") if line["consumer"] == "counters"]
+    assert [(line["building"], line["generation"]) for line in found] == [(False, 0), (True, 1)]
+    operator.run("rebuild", "counters", "--cancel")
+    operator.run("rebuild", "counters")
+    assert operator.with_world(build) == [
+        (Role.LEAVING, 0),
+        (Role.LEAVING, 1),
+        (Role.LIVE, 2),
+    ]
+
+
+def test_a_consumer_of_an_older_version_is_forgotten(operator: Operator) -> None:
+    async def add(world: Social) -> None:
+        await world.run("INSERT INTO offsets VALUES ('search', 0, 0, 1, 0, 0, 0)")
+
+    operator.with_world(add)
+    operator.run("forget", "search")
+    assert "search" not in [line["consumer"] for line in operator.run("lag")]
