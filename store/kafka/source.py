@@ -20,6 +20,7 @@ log = structlog.get_logger("kafka")
 
 KEPT = 10_000  # entries in memory
 PORTION = 2_000  # entries read at once
+NEARBY = 4_000  # entries kept at a place behind
 PATIENCE = 0.05  # seconds for what the table may have already to come to the copy
 CHECK = 0.25  # seconds between two questions for the head of the table
 POLL = 0.25  # seconds for which a thread waits for something new
@@ -207,8 +208,11 @@ class KafkaSource:
                 return place
         if len(self._places) < PLACES:
             self._places.append(_Place(self._open_reader, self.counts))
-            return self._places[-1]
-        return min(self._places, key=lambda place: (place.turn.locked(), place.used))
+            place = self._places[-1]
+        else:
+            place = min(self._places, key=lambda place: (place.turn.locked(), place.used))
+        place.sought = after
+        return place
 
     async def _give_up(self, place: _Place) -> None:
         """Whose turn it is gives it up."""
@@ -223,27 +227,30 @@ class _Place:
     def __init__(self, open_reader: OpenReader, counts: Counts) -> None:
         self.turn = trio.Lock()
         self.used = trio.current_time()
-        self.window = Window(-1, PORTION, counts)
+        self.window = Window(-1, NEARBY, counts)
         self._counts = counts
         self._open_reader = open_reader
         self._reader: Reader | None = None
         self._at = -1  # behind which the reader stands; -1: nobody knows
+        self.sought = -1  # by who comes to it next
         self._nothing = range(0)  # behind these positions, up to there, the topic has nothing
 
     def suits(self, after: int) -> bool:
         """Whether it need not look for the position."""
-        return self.window.has(after) or after == self._at or after in self._nothing
+        known = self.window.has(after) or after in (self._at, self.sought)
+        return known or after in self._nothing
 
     def go_on(self, after: int) -> None:
-        """Has the window begin behind a position, if the topic goes on there."""
+        """Has the window reach past a position, if the topic goes on there. It keeps what was
+        read before, for others who come along the same way."""
         if self._reader is None:
             self._reader = self._open_reader(QUICK_MS)
-        self.window = Window(after, PORTION, self._counts)
         if after in self._nothing:
             return
         if after != self._at:
             self._at = self._reader.seek(after) - 1
             self._nothing = range(after, self._at)
+            self.window = Window(self._at, NEARBY, self._counts)
         if after == self._at:
             self.window.add(self._reader.next())
             self._at = self.window.reached

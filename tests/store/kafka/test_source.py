@@ -126,6 +126,22 @@ async def test_readers_at_more_places_than_there_are_take_turns() -> None:
         assert kit.from_table() == 0
 
 
+async def test_who_goes_the_same_way_reads_at_the_same_place() -> None:
+    async with following(60) as kit:
+        found: dict[int, list[int]] = {}
+
+        async def follow(number: int) -> None:
+            found[number] = []
+            while len(found[number]) < 60:
+                found[number] += await kit.positions(len(found[number]), number + 1)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):  # each at a pace of his own
+                nursery.start_soon(follow, number)
+        assert [found[number] for number in range(4)] == [span(1, 60)] * 4
+        assert (kit.topic.seeks, kit.topic.readers) == (1, 2)
+
+
 async def test_only_some_kinds_are_looked_for_to_the_end() -> None:
     async with following() as kit:
         await kit.put(30)
