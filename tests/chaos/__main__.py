@@ -26,9 +26,19 @@ class Place(NamedTuple):
     store: str
     nodes: int = 1
     workers: int = 1
+    redis: bool = False
+
+    def __str__(self) -> str:
+        words = [self.store, f"{self.nodes} nodes of {self.workers} processes"]
+        return ", ".join([*words, "a Redis"] if self.redis else words)
 
 
-PLACES = (Place(SQLITE), Place(SQLITE, workers=2), Place(OWN, nodes=2))
+PLACES = (
+    Place(SQLITE),
+    Place(SQLITE, workers=2),
+    Place(OWN, nodes=2),
+    Place(OWN, nodes=2, redis=True),
+)
 
 
 def main() -> None:
@@ -51,15 +61,18 @@ def main() -> None:
     )
     parser.add_argument("--nodes", type=int, default=1, help="servers on that database")
     parser.add_argument("--workers", type=int, default=1, help="several processes of a server")
+    parser.add_argument("--redis", action="store_true", help="a Redis of its own between them")
     given = parser.parse_args()
     unknown = set(given.fault) - {fault.name for fault in FAULTS} - {deploying.NAME}
     if unknown:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}")
     faults = [name for name in given.fault if name != deploying.NAME]
-    places = [Place(given.store, given.nodes, given.workers)] if given.store else PLACES
+    places = (
+        [Place(given.store, given.nodes, given.workers, given.redis)] if given.store else PLACES
+    )
     runs: list[tuple[str, Run]] = [
         (
-            f"{place.store}, {place.nodes} nodes of {place.workers} processes",
+            str(place),
             partial(tests.chaos.run, faults=faults, **place._asdict()),
         )
         for place in places

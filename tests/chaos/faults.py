@@ -21,6 +21,7 @@ from rpc.errors import CallError, Code
 from store.mysql.connection import Limits
 from store.projections.base import lease_of
 from tests.chaos.site import Site
+from tests.real.private import PrivateServer
 from tests.real.process import ServerProcess
 from tests.real.workers import kill, pids, wait_up
 from tests.store.mysql.relay import Catch, Loss, Relay
@@ -59,6 +60,10 @@ def _nodes_on_a_database(site: Site) -> bool:
 
 def _own_database(site: Site) -> bool:
     return site.database is not None and site.database.server is not None
+
+
+def _own_redis(site: Site) -> bool:
+    return site.redis is not None
 
 
 def _own_disk(site: Site) -> bool:
@@ -106,9 +111,14 @@ async def _kill_owner(site: Site, random: Random) -> Mend:
 
 
 async def _kill_database(site: Site, random: Random) -> Mend:
-    assert site.database is not None
-    server = site.database.server
-    assert server is not None
+    return await _kill_server(_database(site), random)
+
+
+async def _kill_redis(site: Site, random: Random) -> Mend:
+    return await _kill_server(_redis(site), random)
+
+
+async def _kill_server(server: PrivateServer, random: Random) -> Mend:
     await trio.to_thread.run_sync(server.kill)
     pause = random.choice([0, random.uniform(0, 3)])
 
@@ -168,9 +178,15 @@ async def _stop_head(site: Site, random: Random) -> Mend:
 
 
 async def _stop_database(site: Site, random: Random) -> Mend:
-    assert site.database is not None
-    server = site.database.server
-    assert server is not None
+    return await _stop_server(_database(site), random)
+
+
+async def _stop_redis(site: Site, random: Random) -> Mend:
+    return await _stop_server(_redis(site), random)
+
+
+async def _stop_server(server: PrivateServer, random: Random) -> Mend:
+    await trio.lowlevel.checkpoint()
     server.signal(signal.SIGSTOP)
     pause = random.uniform(0.5, 4)
 
@@ -258,6 +274,17 @@ async def _fill_disk(site: Site, random: Random) -> Mend:
 # Where they are.
 
 
+def _database(site: Site) -> PrivateServer:
+    assert site.database is not None
+    assert site.database.server is not None
+    return site.database.server
+
+
+def _redis(site: Site) -> PrivateServer:
+    assert site.redis is not None
+    return site.redis
+
+
 def _step_of(consumer: str) -> Callable[[bytes], bool]:
     """The command with which a step of a consumer ends."""
     name = f"WHERE consumer = '{consumer}' ".encode()
@@ -331,6 +358,8 @@ FAULTS = (
     Fault("stop-database", "the database server stops", _own_database, _stop_database),
     Fault("answer", "the answer to a commit is lost", lambda site: bool(site.lines), _lose_answers),
     Fault("network", "no way to the database", lambda site: bool(site.lines), _cut_network),
+    Fault("redis", "kill -9 of the Redis between the nodes", _own_redis, _kill_redis),
+    Fault("stop-redis", "the Redis stops", _own_redis, _stop_redis),
     Fault("disk", "a full disk", _own_disk, _fill_disk),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

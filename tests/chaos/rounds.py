@@ -31,23 +31,26 @@ async def run(
     store: str = "sqlite",
     nodes: int = 1,
     workers: int = 1,
+    redis: bool = False,
     faults: Sequence[str] = (),
 ) -> Counter[str]:
     """Runs so many rounds of each fault that is possible there, or of those named, in an order
     that the seed chooses; returns how much of what was done and acknowledged, and how many
     rounds of each. Raises `AssertionError` at the first thing lost, doubled or out of order.
-    For `store` and `nodes` see `open_site`."""
+    For `store` and the others see
+    `open_site`."""
     schedule = random.Random(seed)
     done: Counter[str] = Counter()
     order: list[Fault] | None = None
     while order is None or order:
         with tempfile.TemporaryDirectory(prefix="sunwire-chaos-") as name:
             folder = Path(name)
-            async with open_site(folder, store, nodes, workers) as site:
+            async with open_site(folder, store, nodes, workers, redis) as site:
                 if order is None:
                     order = _order(site, faults, rounds, schedule)
                 few, order = order[:LIFE], order[LIFE:]
-                done += await _play(site, folder, few, schedule, say)
+                if few:
+                    done += await _play(site, folder, few, schedule, say)
     return done
 
 

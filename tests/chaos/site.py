@@ -15,7 +15,9 @@ from tests.chaos.consumed import Rows
 from tests.chaos.database import Database, SqliteFile
 from tests.chaos.disk import Disk, small_disk
 from tests.real.mariadb import private_mariadb, url_of
+from tests.real.private import private
 from tests.real.process import ServerProcess, server_process
+from tests.real.redis import Redis
 from tests.real.workers import pids
 from tests.store.mysql.relay import Relay, open_relay
 
@@ -38,6 +40,7 @@ class Site:
     workers: int = 1
     database: Database | None = None
     lines: Sequence[Relay] = ()
+    redis: Redis | None = None
     disk: Disk | None = None
 
     @property
@@ -66,9 +69,11 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, store: str, nodes: int, workers: int) -> AsyncIterator[Site]:
+async def open_site(
+    folder: Path, store: str, nodes: int, workers: int, with_redis: bool = False
+) -> AsyncIterator[Site]:
     """Runs so many nodes. `store` is as `serve` takes it, of an empty database where it is one;
-    or `mariadb` for a database server of one's own."""
+    or `mariadb` for a database server of one's own. The Redis between them is their own too."""
     async with AsyncExitStack() as stack:
         database = disk = None
         lines: list[Relay] = []
@@ -79,7 +84,8 @@ async def open_site(folder: Path, store: str, nodes: int, workers: int) -> Async
             server = stack.enter_context(private_mariadb()) if store == OWN else None
             database = Database(mysql.parse(server.url if server else store), server)
             stack.push_async_callback(database.aclose)
-        flags = [*FLAGS, "--workers", str(workers)]
+        redis = stack.enter_context(private(Redis)) if with_redis else None
+        flags = [*FLAGS, "--workers", str(workers), *(["--redis", redis.url] if redis else [])]
         opened: list[ServerProcess] = []
         for number in range(nodes):
             own = ["--store", store]
@@ -91,4 +97,4 @@ async def open_site(folder: Path, store: str, nodes: int, workers: int) -> Async
             if number == 0:  # it has the blobs of all
                 flags += ["--media-url", f"http://127.0.0.1:{opened[0].media_port}"]
         rows = database.execute if database else SqliteFile(folder / "data0" / "sunwire.db").rows
-        yield Site(opened, rows, workers, database, lines, disk)
+        yield Site(opened, rows, workers, database, lines, redis, disk)

@@ -11,6 +11,7 @@ from tests import chaos
 from tests.chaos import deploying
 from tests.chaos.site import OWN
 from tests.contracts.mysql import server
+from tests.real.redis import redis_url
 
 pytestmark = pytest.mark.real
 
@@ -49,6 +50,14 @@ async def test_nodes_on_a_database() -> None:
         *("database", "stop-database", "answer", "network"),
     ]
     expect(await chaos.run(1, 3, silent, store=OWN, nodes=2, faults=faults), *faults)
+
+
+async def test_nodes_with_a_redis_between_them() -> None:
+    server()
+    redis_url()
+    faults = ["redis", "stop-redis"]
+    done = await chaos.run(1, 1, silent, store=OWN, nodes=2, redis=True, faults=faults)
+    expect(done, *faults)
 
 
 async def test_two_nodes_that_migrate_at_once() -> None:
