@@ -52,6 +52,8 @@ class CatchUp:
             cursor = decode_cursor(data)
         except BadCursor:
             return Resync(reason=Resync.MALFORMED)
+        if cursor.others:  # partitions that this server does not know
+            return Resync(reason=Resync.MALFORMED)
         if cursor.epoch != here.epoch:
             return Resync(reason=Resync.OTHER_EPOCH)
         if cursor.position > here.position:

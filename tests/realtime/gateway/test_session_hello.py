@@ -92,14 +92,16 @@ async def test_a_cursor_that_cannot_be_resumed_is_answered_with_the_reason(
         ann = await hands.user()
         here = hands.core.delivery
         here.floor = 1
-        reasons = Resync.MALFORMED, Resync.OTHER_EPOCH, Resync.PAST_HEAD, Resync.TOO_OLD
-        for reason in reasons:
-            cursor = {
-                Resync.MALFORMED: b"garbage",
-                Resync.OTHER_EPOCH: encode_cursor(Cursor(here.epoch + 1, here.position)),
-                Resync.PAST_HEAD: encode_cursor(Cursor(here.epoch, here.position + 1)),
-                Resync.TOO_OLD: encode_cursor(Cursor(here.epoch, 0)),
-            }[reason]
+        good = encode_cursor(Cursor(here.epoch, here.position))
+        cases = [
+            (Resync.MALFORMED, b"garbage"),
+            (Resync.MALFORMED, b"\x00" + good[1:]),  # of another version
+            (Resync.MALFORMED, encode_cursor(Cursor(here.epoch, here.position, (1,)))),
+            (Resync.OTHER_EPOCH, encode_cursor(Cursor(here.epoch + 1, here.position))),
+            (Resync.PAST_HEAD, encode_cursor(Cursor(here.epoch, here.position + 99))),
+            (Resync.TOO_OLD, encode_cursor(Cursor(here.epoch, 0))),
+        ]
+        for reason, cursor in cases:
             hand = await hands.hello(ann.token, cursor=cursor)
             resync = (await hand.next("resync")).resync
             assert (resync.reason, resync.cursor) == (reason, here.cursor())
@@ -107,7 +109,7 @@ async def test_a_cursor_that_cannot_be_resumed_is_answered_with_the_reason(
             assert await hand.next("update")
             hand.break_off()
             await hand.end()
-        assert hands.sample("sunwire_resyncs_total") == len(reasons)
+        assert hands.sample("sunwire_resyncs_total") == len(cases)
 
 
 async def test_a_cursor_of_a_quicker_process_is_met_and_resumed(
