@@ -22,9 +22,16 @@ from realtime.hosting import media_host
 from realtime.housekeeping import Collector
 from realtime.log_copy import Topic, check_topic, find_topic
 from realtime.redis import Connect, others_of, redis_of
+from realtime.seen import keep_noting
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
-from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
+from realtime.stores import (
+    bring_up_to_date,
+    name_of,
+    open_store,
+    refuse_old_backup,
+    store_starts,
+)
 from rpc.context import CodeSender
 from rpc.views import Views
 from store.interface import Store
@@ -114,6 +121,7 @@ async def _serve(
     )
     with store_starts(settings):
         core, signer = await build(parts)
+        await refuse_old_backup(store, settings.data)
     await make_tables(settings, store, check=parts.check)
     async with open_blobs(settings, parts.clock) as blobs, trio.open_nursery() as background:
         doors = Doors(limit, core.metrics, background)
@@ -132,6 +140,9 @@ async def _serve(
             ) as media,
             accepting(settings, core, doors.guard(sockets.websocket), doors.guard_ops(sockets.ops)),
         ):
+            background.start_soon(
+                keep_noting, settings.data, core.delivery.epoch, lambda: core.delivery.position
+            )
             background.start_soon(Collector(store, blobs, parts.clock, core.metrics).run)
             log.info(
                 "serving",

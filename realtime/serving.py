@@ -97,7 +97,8 @@ def _run(server: Callable[..., Awaitable[None]], *, heeds_signals: bool = True) 
 
 
 def run_or_refuse(main: Callable[[], Awaitable[None]]) -> None:
-    """Runs it under Trio; a `StartError` is said in its sentence, with exit code 2."""
+    """Runs it under Trio; what only its operator can change is said in a sentence, with exit
+    code 2."""
     try:
         trio.run(main)
     except BaseException as error:

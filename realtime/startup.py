@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from realtime.settings import host_and_port
+from store.errors import Incompatible
 
 log = structlog.get_logger("app")
 
@@ -133,8 +134,8 @@ def _why(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def reason(error: BaseException) -> StartError | None:
-    """The one `StartError` that a failure comes down to, if it does."""
+def reason(error: BaseException) -> StartError | Incompatible | None:
+    """The one error for its operator that a failure comes down to, if it does."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    return error if isinstance(error, StartError) else None
+    return error if isinstance(error, StartError | Incompatible) else None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import structlog
 import trio
 
+from realtime.seen import last_seen
 from realtime.settings import Settings
 from realtime.startup import StartError
+from store.epoch import Beyond, beyond_the_head
 from store.errors import StoreError
 from store.interface import Reads, Store
+from store.log import read_head
 from store.mysql import address as mysql
 from store.sqlite import SqliteReads, SqliteStore
 
@@ -89,6 +93,23 @@ async def bring_up_to_date(store: Store, *, check: bool = False) -> None:
             )
     elif applied := await store.migrate():
         log.info("migrated", applied=applied)
+
+
+async def refuse_old_backup(store: Store, folder: Path) -> None:
+    """Raises `StartError` where somebody has seen more of the log than there is: consumers or
+    nodes by their rows, or this server itself by its data folder."""
+    head = await store.read(read_head)
+    beyond = await store.read(beyond_the_head)
+    seen = last_seen(folder)
+    if seen is not None and seen.epoch == head.epoch and seen.position > head.position:
+        beyond.append(Beyond("this server", seen.position))
+    if beyond:
+        who, position = max(beyond, key=lambda one: one.position)
+        raise StartError(
+            f"the database is older than what was seen of it: {who} was at position {position} of "
+            f"the log, which ends at {head.position}; if a backup was restored, run python -m "
+            "realtime log new-epoch"
+        )
 
 
 @contextmanager

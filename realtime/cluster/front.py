@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import trio
 from prometheus_client import CollectorRegistry
 
 from realtime.core import CoreLimits, Front
@@ -36,12 +37,18 @@ class WorkerFront(Front):
     ) -> None:
         super().__init__(RemoteStore(reads, link), clock, views, head, limits, metrics, source)
         self.committer = link
+        self.log_replaced = trio.Event()
         self.signals = SharedSignals(self.hub, self.local, link)
         self.presence = PresenceReporter(self.hub, link.present)
         link.follower = self
 
     def entries(self, entries: list[Entry]) -> None:
         self.delivery.offer(entries)
+
+    def welcomed(self, position: int, epoch: int) -> None:
+        if epoch != self.delivery.epoch:
+            self.log_replaced.set()
+        self.reached(position)
 
     def reached(self, position: int) -> None:
         self.delivery.expect(position)

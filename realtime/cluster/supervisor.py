@@ -26,7 +26,13 @@ from realtime.ops import REQUEST_TIMEOUT, OpsServer
 from realtime.redis import redis_of
 from realtime.settings import Settings
 from realtime.startup import Listening, StartError, data_folder, listen
-from realtime.stores import bring_up_to_date, name_of, open_store, store_starts
+from realtime.stores import (
+    bring_up_to_date,
+    name_of,
+    open_store,
+    refuse_old_backup,
+    store_starts,
+)
 
 log = structlog.get_logger("app")
 
@@ -63,6 +69,7 @@ async def _prepare(settings: Settings) -> None:
     async with open_store(settings) as store:
         with store_starts(settings):
             await bring_up_to_date(store, check=settings.migrate == "check")
+            await refuse_old_backup(store, settings.data)
             await load_or_make_keys(store)
         await make_tables(settings, store, check=settings.migrate == "check")
 

@@ -15,6 +15,7 @@ from realtime.link.link import Link
 from realtime.log_copy import find_topic
 from realtime.stores import open_reads
 from rpc.views import Views
+from store.errors import Incompatible
 from store.interface import Reads
 from store.log import Head, read_head
 from store.sources import Source
@@ -36,6 +37,7 @@ async def serve(role: Role) -> None:
             }
 
         async with trio.open_nursery() as background:
+            background.start_soon(_end_with_its_log, front)
             await background.start(link.run)
             if source is not None:
                 background.start_soon(source.run)
@@ -45,6 +47,11 @@ async def serve(role: Role) -> None:
                 role.control.ready(role.metrics, missing)
                 await role.stop.wait()
             background.cancel_scope.cancel()
+
+
+async def _end_with_its_log(front: WorkerFront) -> None:
+    await front.log_replaced.wait()
+    raise Incompatible("the writer has another log: this process starts anew")
 
 
 async def _front(

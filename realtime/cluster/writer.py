@@ -18,6 +18,7 @@ from realtime.housekeeping import Collector
 from realtime.link.switchboard import Switchboard
 from realtime.log_copy import find_topic
 from realtime.redis import others_of, redis_of
+from realtime.seen import keep_noting
 from realtime.stores import open_store
 from store.blobs import BlobStore
 from store.interface import Store
@@ -60,6 +61,7 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
         links.set_function(lambda: board.links)
         async with others.running(), ledger.running():
             work.start_soon(board.presence.run)
+            work.start_soon(keep_noting, role.settings.data, head.epoch, lambda: board.position)
             work.start_soon(Collector(store, blobs, role.clock, role.metrics).run)
             listeners = inherited(role.start.sockets)
             await work.start(partial(trio.serve_listeners, _own_alone(board), listeners))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from realtime.blobs import make_tables
 from realtime.commands.common import say
-from realtime.commands.place import HERE, Where, run_on_store
+from realtime.commands.place import HERE, Where, held, run_on_store
 from realtime.settings import Settings
-from realtime.startup import data_folder
 from realtime.stores import SQLITE, name_of, open_store, store_starts
 from store.interface import Store
 from store.sqlite import SqliteStore
@@ -53,7 +52,7 @@ async def _look(settings: Settings) -> list[str]:
 
 
 async def _apply(settings: Settings) -> list[str]:
-    with data_folder(settings.data) if settings.store == SQLITE else nullcontext():
+    with held(settings):
         async with open_store(settings) as store:
             with store_starts(settings):
                 applied = await store.migrate()

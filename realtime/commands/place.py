@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from cyclopts import Parameter
 from realtime.logs import configure
 from realtime.serving import run_or_refuse
 from realtime.settings import DEFAULT_DATA, BlobsUrl, Data, Settings, StoreUrl
-from realtime.startup import PRIVATE
+from realtime.startup import PRIVATE, data_folder
+from realtime.stores import SQLITE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,12 @@ class Place:
 Where = Annotated[Place, Parameter(name="*")]
 HERE = Place()
 """The default of a parameter that is a `Where`."""
+
+
+def held(settings: Settings) -> AbstractContextManager[object]:
+    """Keeps servers away from the embedded database meanwhile, or raises `StartError` where one
+    runs. One of MariaDB is not anybody's alone."""
+    return data_folder(settings.data) if settings.store == SQLITE else nullcontext()
 
 
 def run_on_store(main: Callable[[], Awaitable[None]]) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from realtime.events import leases
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
+from realtime.events.nodes import Registration
 from realtime.events.overseer import Overseer
 from realtime.events.relay import LEASE as RELAY
 from realtime.events.relay import NAME as RELAY_NAME
@@ -67,11 +68,13 @@ class Ledger:
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
+        self.position = 0  # how far the log is known here
         self._overseer: Overseer | None = None
         self._copy = copy
         self._source = copy.source if copy is not None else None
         source = self._source or DatabaseSource(store)
         self._tail = Tail(source, self._news) if store.shared else None
+        self._registration = Registration(store, lambda: self.position) if store.shared else None
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_batcher_waiting", "Changes queued.", self.batcher.waiting),
             ("sunwire_batches", "Batches committed.", lambda: self.batcher.batches),
@@ -134,6 +137,8 @@ class Ledger:
             if self._copy is not None:
                 nursery.start_soon(self._copy.source.run, self.hinted)
                 nursery.start_soon(self._copy.relay.run, self.leases or leases.SoleOwner())
+            if self._registration is not None:
+                nursery.start_soon(self._registration.run)
             try:
                 yield
             finally:
@@ -158,6 +163,7 @@ class Ledger:
             self._tail.expect_hints(come)
 
     def _committed(self, batch: Batch) -> None:
+        self.position = batch.head.position
         self._on_commit(batch)
         if self._copy is not None:
             # For those who read the copy it is news when it has come there.
@@ -169,6 +175,7 @@ class Ledger:
         self._wake(entry.kind for entry in batch.entries)
 
     def _news(self, news: News, entries: Sequence[Entry]) -> None:
+        self.position = max(news.position, self.position)
         self._on_others(entries, news.position)
         self._wake(news.kinds)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.outbox import Outbox
 from realtime.push.cursors import BadCursor, Cursor, decode_cursor, encode_cursor
@@ -13,6 +15,8 @@ from rpc.wire import encode_server
 from store.interface import Queries
 from store.log import read_head
 from store.queries.resume import Missed, Shown, missed_and_newest, newest_home_post
+
+log = structlog.get_logger("gateway")
 
 
 class CatchUp:
@@ -32,6 +36,7 @@ class CatchUp:
         self._views = views
         self._renderer = renderer
         self._limits = limits
+        self._suspicious = False
 
     async def meet(self, data: bytes) -> None:
         """Returns when the delivery has come to this cursor, if the log has: another process
@@ -43,6 +48,9 @@ class CatchUp:
             return
         if cursor and cursor.epoch == here.epoch and cursor.position > here.position:
             head = await self._store.read(read_head)
+            if cursor.position > head.position and not self._suspicious:
+                self._suspicious = True  # say it once: a client may make cursors up
+                log.warning("cursor beyond the log", cursor=cursor.position, head=head.position)
             await here.wait_for(min(cursor.position, head.position))
 
     def start(self, data: bytes) -> Cursor | Resync:

@@ -57,6 +57,10 @@ class Follower(Protocol):
         """Entries were committed; they are contiguous."""
         ...
 
+    def welcomed(self, position: int, epoch: int) -> None:
+        """The writer is there, and has the log of this epoch up to this position."""
+        ...
+
     def reached(self, position: int) -> None:
         """The log reaches to this position, whether its entries come or not."""
         ...
@@ -264,4 +268,4 @@ class Link:
         self._requests.connected(channel)
         self._stir()
         if self.follower is not None:
-            self.follower.reached(welcome.position)
+            self.follower.welcomed(welcome.position, welcome.epoch)

@@ -106,6 +106,11 @@ class Switchboard:
         """How many processes are connected."""
         return len(self._peers)
 
+    @property
+    def position(self) -> int:
+        """Up to where the log is known to all."""
+        return self._head.position
+
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serves one process, until either end closes."""
         peer = Peer(Channel(stream))

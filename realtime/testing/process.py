@@ -80,6 +80,7 @@ class ServerProcess:
         with trio.move_on_after(STARTUP):
             while not self._has("serving"):
                 if self._ended is process:
+                    await process.wait()
                     said = " ".join(map(str, self.lines[-LAST_LINES:]))
                     raise ServerError(f"the server did not start: {said}")
                 await self._stirred.wait()

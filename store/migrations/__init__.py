@@ -6,11 +6,11 @@ They are written once for all dialects; the words for types are replaced by each
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from importlib import resources
 from typing import NamedTuple
 
+from store.epoch import draw_epoch
 from store.errors import Incompatible
 from store.transaction import Transaction
 
@@ -82,7 +82,7 @@ async def record(tx: Transaction, migration: Migration) -> None:
     if migration.number == 1:
         await tx.run(
             tx.dialect.insert_new("log_head", ("log_partition", "position", "epoch", "floor")),
-            (0, 0, 1 + secrets.randbelow((1 << 32) - 1), 0),
+            (0, 0, draw_epoch(), 0),
         )
     await tx.run(
         "INSERT INTO migrations (number, name, at_ms) VALUES (?, ?, ?)",

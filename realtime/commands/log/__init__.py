@@ -16,12 +16,14 @@ COMMANDS = {
     "replay": "Lets a consumer take entries once more.",
     "rebuild": "Builds the rows of a consumer anew, beside those that are shown.",
     "forget": "Forgets a consumer that this version has no more.",
+    "new-epoch": "Gives the log a new epoch, after a backup was restored.",
 }
-"""What each does. It is the function of its name in the module here of its name."""
+"""What each does. It is the function of its name, with _ for -, in the module of that name."""
 
 app = App(
     name="log",
     help="Looks into the event log and after its consumers.",
 )
 for _name, _what in COMMANDS.items():
-    app.command(f"realtime.commands.log.{_name}:{_name}", name=_name, help=_what)
+    _python = _name.replace("-", "_")
+    app.command(f"realtime.commands.log.{_python}:{_python}", name=_name, help=_what)

@@ -29,6 +29,7 @@ class Heard:
     def __init__(self) -> None:
         self.facts: list[Entry] = []
         self.positions: list[int] = []
+        self.epochs: list[int] = []
         self.hints: list[HomeHint | CountsHint] = []
         self.rooms: list[tuple[int, Key, bytes, int]] = []
         self.users: list[tuple[list[int], Key, bytes]] = []
@@ -36,6 +37,10 @@ class Heard:
 
     def entries(self, entries: list[Entry]) -> None:
         self.facts += entries
+
+    def welcomed(self, position: int, epoch: int) -> None:
+        self.epochs.append(epoch)
+        self.reached(position)
 
     def reached(self, position: int) -> None:
         self.positions.append(position)
