@@ -13,7 +13,7 @@ import trio
 from realtime.settings import Settings
 from realtime.startup import StartError
 from rpc.context import Clock
-from store.blobs import BlobStore, LocalBlobs
+from store.blobs import BlobStore, LocalBlobs, MovingBlobs
 from store.blobs.cassandra import address as cassandra
 from store.errors import Incompatible, StoreError
 from store.interface import Store
@@ -31,12 +31,26 @@ _MAKING_MS = 60_000
 
 @asynccontextmanager
 async def open_blobs(settings: Settings, clock: Clock) -> AsyncIterator[BlobStore]:
-    """The blob store, closed at the end. Raises `StartError`."""
-    with _starts():
+    """The blob store, closed at the end; with one to move from, both as one. Raises
+    `StartError`."""
+    async with open_named(settings, settings.blobs, clock) as blobs:
+        if not settings.old_blobs:
+            yield blobs
+        else:
+            async with open_named(settings, settings.old_blobs, clock, "--old-blobs") as old:
+                yield MovingBlobs(blobs, old)
+
+
+@asynccontextmanager
+async def open_named(
+    settings: Settings, name: str, clock: Clock, flag: str = "--blobs"
+) -> AsyncIterator[BlobStore]:
+    """One blob store, as `--blobs` would name it, closed at the end. Raises `StartError`."""
+    with _starts(flag):
         blobs = (
             LocalBlobs(settings.blob_folder, now_ms=clock.now_ms)
-            if settings.blobs == FOLDER
-            else await _connect(settings, clock)
+            if name == FOLDER
+            else await _connect(name, clock, flag=flag)
         )
     try:
         yield blobs
@@ -53,8 +67,8 @@ async def make_tables(settings: Settings, store: Store, *, check: bool = False) 
     if settings.blobs == FOLDER:
         return
     owner = secrets.token_bytes(16)
-    with _starts():
-        if check or await _has_tables(settings):
+    with _starts("--blobs"):
+        if check or await _has_tables(settings.blobs):
             return
         while True:
             lease = (await store.write(take_leases, [_LEASE], owner, _MAKING_MS))[_LEASE]
@@ -62,36 +76,36 @@ async def make_tables(settings: Settings, store: Store, *, check: bool = False) 
                 break
             await trio.sleep(min(lease.wait_ms, 500) / 1000)
         try:
-            await (await _connect(settings, create=True)).aclose()
+            await (await _connect(settings.blobs, create=True)).aclose()
             log.info("tables for blobs made")
         finally:
             await store.write(release_leases, owner)
 
 
 @contextmanager
-def _starts() -> Iterator[None]:
+def _starts(flag: str) -> Iterator[None]:
     """Says that it is the blob store that is wrong."""
     try:
         yield
     except StoreError as error:
-        raise StartError(f"--blobs: {error}") from error
+        raise StartError(f"{flag}: {error}") from error
 
 
-async def _has_tables(settings: Settings) -> bool:
+async def _has_tables(url: str) -> bool:
     try:
-        await (await _connect(settings)).aclose()
+        await (await _connect(url)).aclose()
     except Incompatible:
         return False
     return True
 
 
 async def _connect(
-    settings: Settings, clock: Clock | None = None, *, create: bool = False
+    url: str, clock: Clock | None = None, *, create: bool = False, flag: str = "--blobs"
 ) -> CassandraBlobs:
     try:
-        address = cassandra.parse(settings.blobs)
+        address = cassandra.parse(url)
     except ValueError as error:
-        raise StartError(f"--blobs must be {FOLDER}, or the URL of a cluster: {error}") from None
+        raise StartError(f"{flag} must be {FOLDER}, or the URL of a cluster: {error}") from None
     try:
         from store.blobs.cassandra.blobs import CassandraBlobs
     except ModuleNotFoundError as error:

@@ -90,6 +90,9 @@ class Settings:
     data: Data = DEFAULT_DATA
     store: StoreUrl = "sqlite"
     blobs: BlobsUrl = "folder"
+    old_blobs: Annotated[
+        str, _help("where blobs are moved from, as --blobs names it; see docs/media.md")
+    ] = ""
     migrate: Annotated[
         Literal["auto", "check"],
         _help("auto: bring the database up to date; check: refuse to start where it is not"),

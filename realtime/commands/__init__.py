@@ -10,6 +10,7 @@ COMMANDS = {
     "tail": "Prints everything that a session receives, as JSON lines.",
     "upload": "Uploads a file and prints its media object as JSON.",
     "chat": "Chats in the terminal: rooms, photographs, posts.",
+    "blobs": "Looks after the bytes of uploads: counts, verifies, collects and moves them.",
     "log": "Looks into the event log and after its consumers.",
     "demo": "Starts a server and lets people use it; compares what each received.",
     "bench": "Measures a server of its own, in a temporary folder, over real sockets.",
@@ -17,7 +18,7 @@ COMMANDS = {
 }
 """What each does. It is the `app` of the module here of its name."""
 
-ON_THE_STORE = frozenset({"log", "migrate"})
+ON_THE_STORE = frozenset({"blobs", "log", "migrate"})
 """Those that work on a server's database, and are told by its settings where that is."""
 
 

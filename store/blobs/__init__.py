@@ -1,18 +1,33 @@
 """Bytes by their digest: the interface, a local folder, and memory for tests."""
 
-from store.blobs.interface import CHUNK, Blob, BlobInfo, BlobStore, Digest, Staged, put, read
+from store.blobs.interface import (
+    CHUNK,
+    Blob,
+    BlobInfo,
+    BlobStore,
+    Digest,
+    Staged,
+    put,
+    read,
+    verify,
+)
 from store.blobs.local import LocalBlobs
 from store.blobs.memory import MemoryBlobs
+from store.blobs.moving import Copied, MovingBlobs, copy
 
 __all__ = [
     "CHUNK",
     "Blob",
     "BlobInfo",
     "BlobStore",
+    "Copied",
     "Digest",
     "LocalBlobs",
     "MemoryBlobs",
+    "MovingBlobs",
     "Staged",
+    "copy",
     "put",
     "read",
+    "verify",
 ]

@@ -7,9 +7,12 @@ own; the manifest with those digests is written last and makes the blob exist.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
+
+from store.errors import Corrupt
 
 CHUNK = 256 * 1024  # bytes
 
@@ -94,6 +97,22 @@ class BlobStore(Protocol):
         same bytes were put since. A put that comes at the same moment has its blob when it
         returns."""
         ...
+
+    async def scrub(self, digest: Digest) -> int:
+        """Reads every copy of a blob to its end, and mends what is damaged or missing from a
+        copy that is whole. Returns how many chunks it mended; raises `NotFound`, and `Corrupt`
+        where no copy of some chunk is whole."""
+        ...
+
+
+async def verify(store: BlobStore, digest: Digest) -> None:
+    """Reads a blob to its end. Raises `Corrupt` unless its bytes have its digest."""
+    whole = hashlib.sha256()
+    async with store.open(digest) as blob:
+        async for piece in blob.chunks():
+            whole.update(piece)
+    if whole.digest() != digest:
+        raise Corrupt(f"the bytes of blob {digest.hex()} have another digest")
 
 
 async def put(store: BlobStore, data: AsyncIterable[bytes]) -> BlobInfo:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from store.blobs.interface import CHUNK, BlobInfo, Digest
+from store.blobs.interface import CHUNK, BlobInfo, Digest, verify
 from store.blobs.manifest import Manifest, chunk_digest, decode_manifest
 from store.errors import Corrupt, NotFound, Unavailable
 
@@ -221,6 +221,10 @@ class LocalBlobs:
             found = await self._run(_older, self._blobs / folder, when_ms * 1_000_000)
             if found:
                 yield found
+
+    async def scrub(self, digest: Digest) -> int:
+        await verify(self, digest)  # there is no other copy to mend it from
+        return 0
 
     async def collect(self, digest: Digest, when_ms: int) -> bool:
         path = self._path(digest)

@@ -123,3 +123,24 @@ async def usage(tx: Transaction, owner_id: int) -> Usage:
 def split_ids(stored: str) -> list[str]:
     """Media ids as a message or post row keeps them."""
     return stored.split()
+
+
+async def usage_by_purpose(tx: Transaction) -> list[tuple[Purpose, int, int]]:
+    """Objects and bytes stored, by purpose. Reads the whole table."""
+    found = await tx.rows(
+        "SELECT purpose, COUNT(*), SUM(size) FROM media WHERE state = 1 "
+        "GROUP BY purpose ORDER BY purpose"
+    )
+    return [(Purpose(row[0]), row[1], int(row[2])) for row in found]
+
+
+async def usage_by_user(tx: Transaction, limit: int) -> list[tuple[int, int, int]]:
+    """Those with the most bytes: user's id, objects, bytes. Reads the whole table."""
+    return [
+        (row[0], row[1], row[2])
+        for row in await tx.rows(
+            "SELECT owner_id, objects, bytes FROM media_usage WHERE objects > 0 "
+            "ORDER BY bytes DESC, owner_id LIMIT ?",
+            (limit,),
+        )
+    ]

@@ -127,6 +127,10 @@ async def run(
             kept.done[fault] += 1
             for digest in kept.seeds:
                 await _check(blobs, kept, digest)
+            if fault == "damaged":  # what nobody has read is mended, too
+                for digest in kept.seeds:
+                    await _insist(kept, partial(blobs.scrub, digest))
+                assert sum([await blobs.scrub(digest) for digest in kept.seeds]) == 0
             kept.done["mended"] = blobs.mended
             say(f"round {number}: {fault}; {dict(kept.done)}")
     finally:

@@ -20,6 +20,7 @@ OTHER: dict[str, Any] = {
     "data": Path("/somewhere"),
     "store": "mysql://ann:secret@db/sunwire",
     "blobs": "cassandra://ann:secret@db/media",
+    "old_blobs": "folder",
     "migrate": "check",
     "redis": "redis://:secret@here:1/2",
     "log_copy": "kafka://here:1,there:2/log",

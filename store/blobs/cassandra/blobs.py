@@ -28,7 +28,7 @@ from store.blobs.cassandra.rows import (
 from store.blobs.cassandra.session import Cassandra
 from store.blobs.cassandra.statements import Statements
 from store.blobs.cassandra.together import together
-from store.blobs.interface import CHUNK, BlobInfo, Digest
+from store.blobs.interface import CHUNK, BlobInfo, Digest, verify
 from store.blobs.manifest import chunk_count
 from store.errors import Corrupt, NotFound, StoreError, Unavailable
 
@@ -204,6 +204,33 @@ class CassandraBlobs:
                 return True
         raise Unavailable("others put or delete the same bytes all the time")
 
+    async def scrub(self, digest: Digest) -> int:
+        there = await self._manifest(digest)
+        if there is None:
+            raise NotFound("no such blob")
+        mended = 0
+        for index in range(chunk_count(there.size)):
+            size = min(CHUNK, there.size - index * CHUNK)
+            mended += await self._scrub_chunk(there.generation, index, size)
+        await verify(self, digest)
+        return mended
+
+    async def _scrub_chunk(self, generation: UUID, index: int, size: int) -> bool:
+        """Whether a replica had to be mended. Raises `Unavailable` where one does not answer."""
+        place = (generation, index // PART, index)
+        for host in self._cluster.replicas(self._do.chunk, place):
+            found = await self._cluster.execute(
+                self._do.chunk, place, ConsistencyLevel.LOCAL_ONE, host=host
+            )
+            if not found or not _is_right(generation, index, size, found[0]):
+                before = self.mended
+                data = await self.read_chunk(generation, index, size)
+                if self.mended == before:  # it was read from another one, at once
+                    self.mended += 1
+                    await self.write_chunk(generation, index, data)
+                return True
+        return False
+
     async def put_before(self, when_ms: int) -> AsyncGenerator[list[Digest], None]:
         """Sweeps, too: removes the chunks of what came to nothing or went before that time."""
         await self._sweep(when_ms)
@@ -260,20 +287,25 @@ class CassandraBlobs:
             if not found:
                 missing = True
                 continue
-            digest, data = found[0]
-            if len(data) != size or digest != chunk_digest(generation, index, data):
+            if not _is_right(generation, index, size, found[0]):
                 damaged = True
                 continue
+            data = bytes(found[0][1])
             if damaged:
                 log.warning("mending a chunk", generation=str(generation), chunk=index)
             if missing or damaged:
                 self.mended += 1
                 with suppress(StoreError):  # the next reader tries again
                     await self.write_chunk(generation, index, data)
-            return bytes(data)
+            return data
         if failed is not None:
             raise failed
         raise Corrupt(f"chunk {index} of generation {generation} is damaged or missing")
+
+
+def _is_right(generation: UUID, index: int, size: int, row: Sequence[Any]) -> bool:
+    digest, data = row
+    return len(data) == size and bool(digest == chunk_digest(generation, index, data))
 
 
 class Fate(Enum):
