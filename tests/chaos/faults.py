@@ -1,15 +1,13 @@
 """What befalls the servers of a run, each by a name.
 
-A fault strikes while people write, and returns what makes it good. Where it is to hit a node in
-the middle of a transaction, the last command of that is held back on its way to the database:
-whoever then waits for the answer has done all but that.
+A fault strikes while people write, and returns what makes it good.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from random import Random
 from typing import NamedTuple
 
@@ -20,17 +18,16 @@ from realtime.testing import TestClient
 from rpc.errors import CallError, Code
 from store.mysql.connection import Limits
 from store.projections.base import lease_of
+from tests.chaos.catching import CATCH, SPARE, caught, is_batch, step_of
 from tests.chaos.site import Site
 from tests.real.private import PrivateServer
 from tests.real.process import ServerProcess
 from tests.real.workers import kill, pids, wait_up
-from tests.store.mysql.relay import Catch, Loss, Relay
+from tests.store.mysql.relay import Loss, Relay
 
 Mend = Callable[[], Awaitable[None]]
 
 CONSUMERS = ("home", "counters", "notifications")
-SPARE = 20.0  # seconds beyond a limit that a busy machine may take
-CATCH = LIFETIME + RENEW + SPARE  # seconds in which somebody comes to where he is waited for
 LOOK_EVERY = 0.05  # seconds
 REFUSED_WITHIN = 30.0  # seconds in which a full disk is met
 
@@ -101,7 +98,7 @@ async def _kill_process(site: Site, random: Random) -> Mend:
 async def _kill_owner(site: Site, random: Random) -> Mend:
     """In the middle of a step of a consumer, whose last command is lost or arrives when its
     sender is no more; or just when it commits."""
-    async with _caught(site, _step_of(random.choice(CONSUMERS))) as (node, catch):
+    async with caught(site, step_of(random.choice(CONSUMERS))) as (node, catch):
         if random.random() < 0.5:
             catch.let_go()
             await trio.sleep(random.uniform(0, 0.005))
@@ -137,7 +134,7 @@ async def _stop_owner(site: Site, random: Random) -> Mend:
     consumer = random.choice(CONSUMERS)
     fence = await _fence(site, consumer)
     async with AsyncExitStack() as stack:
-        node, catch = await stack.enter_async_context(_caught(site, _step_of(consumer)))
+        node, catch = await stack.enter_async_context(caught(site, step_of(consumer)))
         if random.random() < 0.5:
             catch.let_go()
             await trio.sleep(random.uniform(0, 0.05))
@@ -162,7 +159,7 @@ async def _stop_owner(site: Site, random: Random) -> Mend:
 async def _stop_head(site: Site, random: Random) -> Mend:
     """While it has the head of the log locked, which everybody needs who writes."""
     async with AsyncExitStack() as stack:
-        node, _ = await stack.enter_async_context(_caught(site, _is_batch))
+        node, _ = await stack.enter_async_context(caught(site, is_batch))
         site.signal(node, signal.SIGSTOP)
         held = stack.pop_all()
     other = random.choice([one for one in site.nodes if one is not node])
@@ -283,46 +280,6 @@ def _database(site: Site) -> PrivateServer:
 def _redis(site: Site) -> PrivateServer:
     assert site.redis is not None
     return site.redis
-
-
-def _step_of(consumer: str) -> Callable[[bytes], bool]:
-    """The command with which a step of a consumer ends."""
-    name = f"WHERE consumer = '{consumer}' ".encode()
-    return lambda data: b"UPDATE offsets SET position " in data and name in data
-
-
-def _is_batch(data: bytes) -> bool:
-    """The command with which a batch ends."""
-    return b"INSERT INTO log " in data
-
-
-@asynccontextmanager
-async def _caught(
-    site: Site, wanted: Callable[[bytes], bool]
-) -> AsyncIterator[tuple[ServerProcess, Catch]]:
-    """A node in the middle of a transaction, with a command that is held back. It goes on at the
-    end of the block in any case."""
-    catches = [line.catch(wanted) for line in site.lines]
-    try:
-        async with trio.open_nursery() as nursery:
-
-            async def wait(catch: Catch) -> None:
-                await catch.caught.wait()
-                nursery.cancel_scope.cancel()
-
-            for catch in catches:
-                nursery.start_soon(wait, catch)
-            nursery.cancel_scope.deadline = trio.current_time() + CATCH
-        for line in site.lines:
-            line.catch_nothing()
-        caught = [pair for pair in zip(site.nodes, catches, strict=True) if pair[1].caught.is_set()]
-        assert caught, "nobody has come to where he is waited for"
-        for _, catch in caught[1:]:
-            catch.let_go()
-        yield caught[0]
-    finally:
-        for catch in catches:
-            catch.let_go()
 
 
 async def _new_user(node: ServerProcess, random: Random) -> TestClient:
