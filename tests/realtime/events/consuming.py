@@ -14,6 +14,7 @@ from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer
 from store.log import Batch, Entry, Kind, Stream, WriteTransaction
 from store.projections.base import CountsHint, Hint, HomeHint, Projection, VisibleProjection
+from store.sources import Source
 from store.transaction import Row, Transaction, Value
 from tests.store.gated import GatedStore, open_gated
 from tests.store.notes import Note
@@ -119,9 +120,14 @@ class Consuming:
         for one in pending:
             await one.wait()
 
-    def start(self) -> Consumer:
+    def start(self, source: Source | None = None) -> Consumer:
         consumer = Consumer(
-            self.projection, self.store, self.batcher, TrioClock(), self.hints.extend
+            self.projection,
+            self.store,
+            self.batcher,
+            TrioClock(),
+            self.hints.extend,
+            source=source,
         )
         self.consumer, scope = consumer, trio.CancelScope()
         self._scope = scope
