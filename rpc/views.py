@@ -12,6 +12,7 @@ from typing import Any
 from rpc.context import MediaUrls
 from rpc.proto import frames_pb2, models_pb2
 from store.records import (
+    ActivityRecord,
     BlockRecord,
     CommentRecord,
     FollowRecord,
@@ -183,6 +184,17 @@ class Views:
     def follow(self, record: FollowRecord) -> frames_pb2.Follow:
         return frames_pb2.Follow(
             user_id=record.followee_id, following=record.following, changed=record.changed
+        )
+
+    def activity(self, record: ActivityRecord) -> models_pb2.ActivityItem:
+        return models_pb2.ActivityItem(
+            id=record.id,
+            kind=_enum(record.kind),
+            actor=self.user(record.actor),
+            created_ms=record.created_ms,
+            post=None if record.post is None else self.post(record.post),
+            comment=None if record.comment is None else self.comment(record.comment),
+            user=None if record.user is None else self.user(record.user),
         )
 
     def block(self, record: BlockRecord) -> frames_pb2.Block:

@@ -41,6 +41,12 @@ class NotificationKind(IntEnum):
     MENTION = 5
 
 
+class ActivityKind(IntEnum):
+    LIKE = 1
+    COMMENT = 2
+    FOLLOW = 3
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A row. Equal when every field is."""
 
@@ -198,6 +204,18 @@ class BlockRecord(Record, frozen=True, kw_only=True):
     blocked_id: int
     blocked: bool
     changed: int
+
+
+class ActivityRecord(Record, frozen=True, kw_only=True):
+    """Something that somebody has done. `id` is its position in the log."""
+
+    id: int
+    kind: ActivityKind
+    actor: UserRecord
+    created_ms: int
+    post: PostRecord | None  # that was liked, or commented
+    comment: CommentRecord | None
+    user: UserRecord | None  # who was followed
 
 
 class NotificationRecord(Record, frozen=True, kw_only=True):

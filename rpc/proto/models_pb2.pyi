@@ -27,6 +27,13 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_ADMIN: _ClassVar[Role]
     ROLE_OWNER: _ClassVar[Role]
 
+class ActivityKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTIVITY_KIND_UNSPECIFIED: _ClassVar[ActivityKind]
+    ACTIVITY_KIND_LIKE: _ClassVar[ActivityKind]
+    ACTIVITY_KIND_COMMENT: _ClassVar[ActivityKind]
+    ACTIVITY_KIND_FOLLOW: _ClassVar[ActivityKind]
+
 class NotificationKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     NOTIFICATION_UNSPECIFIED: _ClassVar[NotificationKind]
@@ -46,6 +53,10 @@ ROLE_NONE: Role
 ROLE_MEMBER: Role
 ROLE_ADMIN: Role
 ROLE_OWNER: Role
+ACTIVITY_KIND_UNSPECIFIED: ActivityKind
+ACTIVITY_KIND_LIKE: ActivityKind
+ACTIVITY_KIND_COMMENT: ActivityKind
+ACTIVITY_KIND_FOLLOW: ActivityKind
 NOTIFICATION_UNSPECIFIED: NotificationKind
 NOTIFICATION_LIKE: NotificationKind
 NOTIFICATION_COMMENT: NotificationKind
@@ -252,6 +263,24 @@ class Comment(_message.Message):
     changed: int
     replies: int
     def __init__(self, id: _Optional[int] = ..., post_id: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., text: _Optional[str] = ..., reply_to: _Optional[int] = ..., created_ms: _Optional[int] = ..., edited_ms: _Optional[int] = ..., deleted: _Optional[bool] = ..., changed: _Optional[int] = ..., replies: _Optional[int] = ...) -> None: ...
+
+class ActivityItem(_message.Message):
+    __slots__ = ("id", "kind", "actor", "created_ms", "post", "comment", "user")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    POST_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    kind: ActivityKind
+    actor: User
+    created_ms: int
+    post: Post
+    comment: Comment
+    user: User
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[_Union[ActivityKind, str]] = ..., actor: _Optional[_Union[User, _Mapping]] = ..., created_ms: _Optional[int] = ..., post: _Optional[_Union[Post, _Mapping]] = ..., comment: _Optional[_Union[Comment, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class Notification(_message.Message):
     __slots__ = ("id", "kind", "actor", "post_id", "post_media", "comment_id", "comment_text", "latest_ms", "seen", "changed", "latest", "actor_count", "others")

@@ -26,7 +26,7 @@ from rpc.proto import models_pb2 as rpc_dot_proto_dot_models__pb2
 from rpc.proto import options_pb2 as rpc_dot_proto_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/pages.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"=\n\x0bHomeRequest\x12\x15\n\x05\x61\x66ter\x18\x01 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x02 \x01(\rB\x08\x92\xb5\x18\x04\x30\x32\x38\x01\"^\n\x13ProfilePostsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\x03\x42\x06\x92\xb5\x18\x02\x08\x01\x12\x15\n\x05\x61\x66ter\x18\x02 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x03 \x01(\rB\x08\x92\xb5\x18\x04\x30\x32\x38\x01\":\n\tPostsPage\x12\x1f\n\x05posts\x18\x01 \x03(\x0b\x32\x10.sunwire.v1.Post\x12\x0c\n\x04next\x18\x02 \x01(\x0c\x32\x8b\x01\n\x05Pages\x12\x38\n\x04Home\x12\x17.sunwire.v1.HomeRequest\x1a\x15.sunwire.v1.PostsPage\"\x00\x12H\n\x0cProfilePosts\x12\x1f.sunwire.v1.ProfilePostsRequest\x1a\x15.sunwire.v1.PostsPage\"\x00\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/pages.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"=\n\x0bHomeRequest\x12\x15\n\x05\x61\x66ter\x18\x01 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x02 \x01(\rB\x08\x92\xb5\x18\x04\x30\x32\x38\x01\"^\n\x13ProfilePostsRequest\x12\x17\n\x07user_id\x18\x01 \x01(\x03\x42\x06\x92\xb5\x18\x02\x08\x01\x12\x15\n\x05\x61\x66ter\x18\x02 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x03 \x01(\rB\x08\x92\xb5\x18\x04\x30\x32\x38\x01\":\n\tPostsPage\x12\x1f\n\x05posts\x18\x01 \x03(\x0b\x32\x10.sunwire.v1.Post\x12\x0c\n\x04next\x18\x02 \x01(\x0c\"A\n\x0f\x41\x63tivityRequest\x12\x15\n\x05\x61\x66ter\x18\x01 \x01(\x0c\x42\x06\x92\xb5\x18\x02\x18@\x12\x17\n\x05limit\x18\x02 \x01(\rB\x08\x92\xb5\x18\x04\x30\x32\x38\x01\"E\n\x0c\x41\x63tivityPage\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.sunwire.v1.ActivityItem\x12\x0c\n\x04next\x18\x02 \x01(\x0c\x32\xd0\x01\n\x05Pages\x12\x38\n\x04Home\x12\x17.sunwire.v1.HomeRequest\x1a\x15.sunwire.v1.PostsPage\"\x00\x12H\n\x0cProfilePosts\x12\x1f.sunwire.v1.ProfilePostsRequest\x1a\x15.sunwire.v1.PostsPage\"\x00\x12\x43\n\x08\x41\x63tivity\x12\x1b.sunwire.v1.ActivityRequest\x1a\x18.sunwire.v1.ActivityPage\"\x00\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,12 +44,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROFILEPOSTSREQUEST'].fields_by_name['after']._serialized_options = b'\222\265\030\002\030@'
   _globals['_PROFILEPOSTSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_PROFILEPOSTSREQUEST'].fields_by_name['limit']._serialized_options = b'\222\265\030\004028\001'
+  _globals['_ACTIVITYREQUEST'].fields_by_name['after']._loaded_options = None
+  _globals['_ACTIVITYREQUEST'].fields_by_name['after']._serialized_options = b'\222\265\030\002\030@'
+  _globals['_ACTIVITYREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_ACTIVITYREQUEST'].fields_by_name['limit']._serialized_options = b'\222\265\030\004028\001'
   _globals['_HOMEREQUEST']._serialized_start=86
   _globals['_HOMEREQUEST']._serialized_end=147
   _globals['_PROFILEPOSTSREQUEST']._serialized_start=149
   _globals['_PROFILEPOSTSREQUEST']._serialized_end=243
   _globals['_POSTSPAGE']._serialized_start=245
   _globals['_POSTSPAGE']._serialized_end=303
-  _globals['_PAGES']._serialized_start=306
-  _globals['_PAGES']._serialized_end=445
+  _globals['_ACTIVITYREQUEST']._serialized_start=305
+  _globals['_ACTIVITYREQUEST']._serialized_end=370
+  _globals['_ACTIVITYPAGE']._serialized_start=372
+  _globals['_ACTIVITYPAGE']._serialized_end=441
+  _globals['_PAGES']._serialized_start=444
+  _globals['_PAGES']._serialized_end=652
 # @@protoc_insertion_point(module_scope)

@@ -33,3 +33,19 @@ class PostsPage(_message.Message):
     posts: _containers.RepeatedCompositeFieldContainer[_models_pb2.Post]
     next: bytes
     def __init__(self, posts: _Optional[_Iterable[_Union[_models_pb2.Post, _Mapping]]] = ..., next: _Optional[bytes] = ...) -> None: ...
+
+class ActivityRequest(_message.Message):
+    __slots__ = ("after", "limit")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    after: bytes
+    limit: int
+    def __init__(self, after: _Optional[bytes] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ActivityPage(_message.Message):
+    __slots__ = ("items", "next")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[_models_pb2.ActivityItem]
+    next: bytes
+    def __init__(self, items: _Optional[_Iterable[_Union[_models_pb2.ActivityItem, _Mapping]]] = ..., next: _Optional[bytes] = ...) -> None: ...

@@ -791,7 +791,8 @@ class NotificationsClient:
 
 
 class PagesService(ABC):
-    """Cursor-paged lists of posts, stable under insertions, the latest first."""
+    """Cursor-paged lists, stable under insertions, the latest first. A page may be shorter than asked
+    for: an empty `next` ends the list."""
 
     DESCRIPTOR: ClassVar[ServiceDescriptor] = pages_pb2.DESCRIPTOR.services_by_name["Pages"]
 
@@ -804,6 +805,13 @@ class PagesService(ABC):
         self, ctx: CallContext, request: pages_pb2.ProfilePostsRequest
     ) -> pages_pb2.PostsPage:
         """`Pages.ProfilePosts`"""
+
+    @abstractmethod
+    async def activity(
+        self, ctx: CallContext, request: pages_pb2.ActivityRequest
+    ) -> pages_pb2.ActivityPage:
+        """What the people whom the caller follows have liked, commented and followed, but for what
+        concerns the caller, which he is notified of."""
 
 
 class PagesClient:
@@ -822,6 +830,13 @@ class PagesClient:
     ) -> pages_pb2.PostsPage:
         return await self._caller.call(
             "Pages.ProfilePosts", request, pages_pb2.PostsPage, timeout=timeout
+        )
+
+    async def activity(
+        self, request: pages_pb2.ActivityRequest, *, timeout: float | None = None
+    ) -> pages_pb2.ActivityPage:
+        return await self._caller.call(
+            "Pages.Activity", request, pages_pb2.ActivityPage, timeout=timeout
         )
 
 

@@ -1,4 +1,4 @@
-"""Pages of posts: the home timeline and a profile's."""
+"""Pages: the home timeline, a profile's posts, and what those do whom one follows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rpc.proto import pages_pb2
 from rpc.proto.stubs import PagesService
 from rpc.views import Views
 from store.queries import pages
+from store.queries.activity import activity
 from store.queries.users import meet
 from store.records import PostRecord
 from store.transaction import Transaction
@@ -31,6 +32,16 @@ class Pages(PagesService):
             *await ctx.read(
                 _profile_posts, request.user_id, ctx.user_id, before, page_limit(request.limit)
             )
+        )
+
+    async def activity(
+        self, ctx: CallContext, request: pages_pb2.ActivityRequest
+    ) -> pages_pb2.ActivityPage:
+        (before,) = decode_page(request.after)
+        items, more = await ctx.read(activity, ctx.user_id, before, page_limit(request.limit))
+        return pages_pb2.ActivityPage(
+            items=[self._views.activity(one) for one in items],
+            next=encode_page(more) if more else b"",
         )
 
     def _page(self, posts: list[PostRecord], more: int) -> pages_pb2.PostsPage:

@@ -63,8 +63,12 @@ class SetFollow(Change[FollowRecord], frozen=True, kw_only=True):
             outcomes.append(follow)
             set_.append(follow)
         await tx.run_many(
-            "INSERT INTO follows (follower_id, followee_id, changed) VALUES (?, ?, ?)",
-            [(one.follower_id, one.followee_id, one.changed) for one in set_ if one.following],
+            "INSERT INTO follows (follower_id, followee_id, changed, at_ms) VALUES (?, ?, ?, ?)",
+            [
+                (one.follower_id, one.followee_id, one.changed, tx.now_ms)
+                for one in set_
+                if one.following
+            ],
         )
         await _delete(tx, [one for one in set_ if not one.following])
         return outcomes

@@ -66,8 +66,8 @@ class SetLike(Change[LikeRecord], frozen=True, kw_only=True):
             outcomes.append(like)
             set_.append(like)
         await tx.run_many(
-            "INSERT INTO likes (post_id, user_id, changed) VALUES (?, ?, ?)",
-            [(one.post_id, one.user_id, one.changed) for one in set_ if one.liked],
+            "INSERT INTO likes (post_id, user_id, changed, at_ms) VALUES (?, ?, ?, ?)",
+            [(one.post_id, one.user_id, one.changed, tx.now_ms) for one in set_ if one.liked],
         )
         await tx.run_many(
             "DELETE FROM likes WHERE post_id = ? AND user_id = ?",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from store.queries.timelines import ALL_POSTS, State, Timeline, begin, pull, timelines_of, want
+from store.queries.timelines import (
+    ALL_POSTS,
+    State,
+    Timeline,
+    begin,
+    pull_posts,
+    timelines_of,
+    want,
+)
 from store.transaction import Transaction
 
 Pair = tuple[int, int]  # (follower, author)
@@ -175,7 +183,7 @@ class Timelines:
             await self._fill(user_id, Timeline(State.FILLING, floor), fill_below, filled)
 
     async def _fill(self, user_id: int, timeline: Timeline, below: int, filled: int) -> None:
-        ids = await pull(self._tx, ALL_POSTS, user_id, below, timeline.floor, FILLED_AT_ONCE)
+        ids = await pull_posts(self._tx, ALL_POSTS, user_id, below, FILLED_AT_ONCE, timeline.floor)
         if ids:
             pushed = _PUSHED.format(ids=self._tx.dialect.in_list(len(ids)))
             await self._tx.run(

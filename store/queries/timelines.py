@@ -7,9 +7,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from store.queries.paging import below
-from store.transaction import Transaction, Value
+from store.queries.pull import Deeds, pull
+from store.transaction import Transaction
 
-AUTHORS_AT_ONCE = 50
 USERS_AT_ONCE = 500
 DAY_MS = 24 * 3600 * 1000
 
@@ -27,27 +27,15 @@ class Timeline(NamedTuple):
     floor: int  # posts up to this one are not kept
 
 
-class Posts(NamedTuple):
-    """Posts of which those of an author are found in their order."""
-
-    table: str
-    id: str
-    where: str
-    """Which of the table's rows they are: `q` is the table."""
-    authors: str
-    """Which of those whom a user follows (`f`) have any: a join."""
-    params: tuple[Value, ...] = ()
-    """For the one as for the other."""
+ALL_POSTS = Deeds("posts", "id", "author_id", "q.deleted = 0")
 
 
-ALL_POSTS = Posts("posts", "id", "q.deleted = 0", "")
-
-
-def pulled_posts(generation: int) -> Posts:
+def pulled_posts(generation: int) -> Deeds:
     """Those that were not pushed when they were published."""
-    return Posts(
+    return Deeds(
         "pulled_posts",
         "post_id",
+        "author_id",
         "q.generation = ?",
         "JOIN pulled_authors a ON a.generation = ? AND a.author_id = f.followee_id",
         (generation,),
@@ -126,11 +114,19 @@ async def home_ids(tx: Transaction, user_id: int, before: int, limit: int) -> li
         (user_id, int(State.KEPT)),
     )
     if not kept:
-        return await pull(tx, ALL_POSTS, user_id, before, 0, limit)
+        return await pull_posts(tx, ALL_POSTS, user_id, before, limit)
     ((generation, floor),) = kept
     pushed = await _pushed(tx, generation, user_id, before, limit)
-    pulled = await pull(tx, pulled_posts(generation), user_id, before, floor, limit)
+    pulled = await pull_posts(tx, pulled_posts(generation), user_id, before, limit, floor)
     return sorted({*pushed, *pulled}, reverse=True)[:limit]
+
+
+async def pull_posts(
+    tx: Transaction, posts: Deeds, user_id: int, before: int, limit: int, floor: int = 0
+) -> list[int]:
+    """The ids of the latest of these posts that belong in a user's timeline."""
+    rows = await pull(tx, posts, user_id, before, limit, floor=floor, own=True)
+    return [row[0] for row in rows]
 
 
 # The projection takes out what is deleted and who is not followed any more; until it has come to
@@ -149,52 +145,3 @@ async def _pushed(
 ) -> list[int]:
     found = await tx.rows(_PUSHED, (generation, user_id, below(before), limit))
     return [row[0] for row in found]
-
-
-async def pull(
-    tx: Transaction, posts: Posts, user_id: int, before: int, floor: int, limit: int
-) -> list[int]:
-    """The latest of these posts by the people whom a user follows and himself, with ids between
-    `floor` and `before`.
-
-    Costs a look at each of those people who have any, and at most `limit` posts of as many of
-    them: of whom nothing is among the latest `limit`, nothing more is read.
-    """
-    newest = (
-        f"SELECT q.{posts.id} FROM {posts.table} q WHERE {posts.where} "
-        f"AND q.author_id = s.author_id AND q.{posts.id} < ? AND q.{posts.id} > ? "
-        f"ORDER BY q.{posts.id} DESC LIMIT 1"
-    )
-    tops = await tx.rows(
-        "SELECT author_id, newest FROM "
-        f"(SELECT s.author_id, ({newest}) AS newest FROM "
-        f"(SELECT f.followee_id AS author_id FROM follows f {posts.authors} "
-        "WHERE f.follower_id = ? UNION ALL SELECT ?) s) tops "
-        "WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT ?",
-        (*posts.params, below(before), floor, *posts.params, user_id, user_id, limit),
-    )
-    if not tops:
-        return []
-    # The last of them has one; what is older than that is not among the latest.
-    least = tops[-1][1] - 1 if len(tops) == limit else floor
-    authors = [row[0] for row in tops]
-    found: list[int] = []
-    for start in range(0, len(authors), AUTHORS_AT_ONCE):
-        few = authors[start : start + AUTHORS_AT_ONCE]
-        found += await _of_authors(tx, posts, few, below(before), least, limit)
-    return sorted(found, reverse=True)[:limit]
-
-
-async def _of_authors(
-    tx: Transaction, posts: Posts, authors: Sequence[int], before: int, least: int, limit: int
-) -> list[int]:
-    part = (
-        f"SELECT * FROM (SELECT q.{posts.id} FROM {posts.table} q WHERE {posts.where} "
-        f"AND q.author_id = ? AND q.{posts.id} < ? AND q.{posts.id} > ? "
-        f"ORDER BY q.{posts.id} DESC LIMIT ?) one"
-    )
-    rows = await tx.rows(
-        " UNION ALL ".join([part] * len(authors)),
-        [value for author in authors for value in (*posts.params, author, before, least, limit)],
-    )
-    return [row[0] for row in rows]

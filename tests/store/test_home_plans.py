@@ -13,9 +13,12 @@ from store.interface import Store
 from store.mysql.store import MysqlStore
 from store.projections.fan_outs import FanOut, FanOuts
 from store.projections.timelines import TimelineLimits, Timelines
+from store.queries.activity import DEEDS
 from store.queries.pages import home
 from store.queries.paging import UserList, users_page
-from store.queries.timelines import ALL_POSTS, pull, pulled_posts
+from store.queries.pull import pull
+from store.queries.timelines import ALL_POSTS, pull_posts, pulled_posts
+from store.records import ActivityKind
 from store.transaction import Row, Statement, Transaction, Value
 from tests.contracts.backends import OpenStore
 from tests.store.social import CountingTransaction, social
@@ -23,7 +26,7 @@ from tests.store.social import CountingTransaction, social
 USERS = range(1, 201)
 POSTS = range(1001, 3001)
 READER = 5
-BASE = ("posts", "follows", "timelines", "timeline_posts", "pulled_posts", "pulled_authors")
+BASE = ("posts", "follows", "timelines", "timeline_posts", "pulled_posts")
 
 
 class Plans(CountingTransaction):
@@ -78,7 +81,7 @@ async def plan(store: Store, what: Any, *args: Any) -> list[str]:
 
 def scanned(steps: Sequence[str]) -> list[str]:
     """The tables that are read from end to end, by whatever name they have in a statement."""
-    aliases = {"p", "f", "t", "q", "a", "mine", "theirs", *BASE}
+    aliases = {"p", "f", "t", "q", "a", "mine", "theirs", "pulled_authors", *BASE}
     return [one for one in steps if one.startswith("SCAN ") and one.split()[1] in aliases]
 
 
@@ -133,11 +136,32 @@ async def test_a_page_is_found_by_indexes(open_store: OpenStore) -> None:
 async def test_what_is_pulled_is_found_by_indexes(open_store: OpenStore, posts: Any) -> None:
     async with full(open_store) as store:
         for before in (0, 2500):
-            steps = await plan(store, pull, posts, READER, before, 0, 31)
+            steps = await plan(store, pull_posts, posts, READER, before, 31)
             assert scanned(steps) == []
-        found = await store.read(pull, posts, READER, 2500, 0, 31)
+        found = await store.read(pull_posts, posts, READER, 2500, 31)
         of_stars = [one for one in range(2499, 1000, -1) if one % len(USERS) < 10]
         assert found == (of_stars if posts is not ALL_POSTS else list(range(2499, 0, -1)))[:31]
+
+
+@pytest.mark.parametrize("kind", ActivityKind)
+async def test_activity_is_found_by_indexes(open_store: OpenStore, kind: ActivityKind) -> None:
+    async with full(open_store) as store:
+        await store.write(_act)
+        for before in (0, 3500):
+            steps = await plan(store, pull, DEEDS[kind], READER, before, 31)
+            assert scanned(steps) == []
+
+
+async def _act(tx: Transaction) -> None:
+    await tx.run_many(
+        "INSERT INTO likes (post_id, user_id, changed, at_ms) VALUES (?, ?, ?, 0)",
+        [(post, user, post + user * 5000) for post in POSTS[:50] for user in USERS],
+    )
+    await tx.run_many(
+        "INSERT INTO comments (id, post_id, author_id, text, reply_to, created_ms, edited_ms, "
+        "deleted, changed) VALUES (?, ?, ?, '', 0, 0, 0, 0, 0)",
+        [(3000 + n, POSTS[0], n % len(USERS) + 1) for n in range(5000)],
+    )
 
 
 async def _part(tx: Transaction, erases: bool) -> None:

@@ -139,6 +139,7 @@ ROWS: dict[str, Row] = {
     "Blocks.UnblockUser": Row(_blocked),
     "Blocks.ListBlocked": Row(nothing),
     "Pages.Home": Row(nothing),
+    "Pages.Activity": Row(nothing),
     "Pages.ProfilePosts": Row(lambda s: {"user_id": s.eve.user_id}),
     "Notifications.ListNotifications": Row(nothing),
     "Notifications.CountUnseen": Row(nothing),

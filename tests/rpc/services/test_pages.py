@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from rpc.errors import Code
-from rpc.proto.pages_pb2 import HomeRequest, PostsPage, ProfilePostsRequest
+from rpc.proto.models_pb2 import (
+    ACTIVITY_KIND_COMMENT,
+    ACTIVITY_KIND_FOLLOW,
+    ACTIVITY_KIND_LIKE,
+)
+from rpc.proto.pages_pb2 import ActivityRequest, HomeRequest, PostsPage, ProfilePostsRequest
 from rpc.services.pages import Pages
 from store.changes.posts import DeletePost
 from tests.rpc.services.kit import refused, serving
@@ -61,3 +66,35 @@ async def test_a_home_is_ones_own_and_a_profile_somebodys() -> None:
         assert [one.id for one in found.posts] == [post.id]
         async with refused(Code.NOT_FOUND):
             await cat.pages.profile_posts(ProfilePostsRequest(user_id=NOBODY))
+
+
+async def test_activity_shows_what_those_do_whom_one_follows() -> None:
+    async with serving(lambda views: [Pages(views)]) as kit:
+        ann, world = kit.person(ANN), kit.world
+        await world.follow(ANN, BEN)
+        post = await world.post(CAT, "sea", await world.photograph(CAT))
+        await world.like(BEN, post.id)
+        said = await world.comment(BEN, post.id, "blue")
+        followed = await world.follow(BEN, CAT)
+        page = await ann.pages.activity(ActivityRequest(limit=2))
+        follow, comment = page.items
+        assert (follow.kind, follow.id, follow.actor.id, follow.user.id) == (
+            ACTIVITY_KIND_FOLLOW,
+            followed.changed,
+            BEN,
+            CAT,
+        )
+        assert (comment.kind, comment.comment.id, comment.post.id) == (
+            ACTIVITY_KIND_COMMENT,
+            said.id,
+            post.id,
+        )
+        rest = await ann.pages.activity(ActivityRequest(limit=2, after=page.next))
+        (like,) = rest.items
+        assert (like.kind, like.post.text, rest.next) == (ACTIVITY_KIND_LIKE, "sea", b"")
+        assert like.post.media[0].url
+        assert like.created_ms > 0
+        assert not like.HasField("comment")
+        assert not like.HasField("user")
+        async with refused(Code.INVALID_ARGUMENT, "after"):
+            await ann.pages.activity(ActivityRequest(after=b"x"))
