@@ -140,8 +140,6 @@ class DropUnusedMedia(SingleChange[int], frozen=True, kw_only=True):
     A change, so that nobody attaches one at the same moment; not in the log, for nobody sees
     them but their owner, who has let them go."""
 
-    RESULT: ClassVar[type[int]] = int
-
     before_ms: int
     limit: int
 

@@ -10,25 +10,30 @@ from store.log import WriteTransaction
 
 async def use(tx: WriteTransaction, media_ids: Iterable[str]) -> None:
     """The objects are shown once more by each mention of them."""
-    await tx.run_many(
-        "UPDATE media SET uses = uses + ?, unused_ms = 0 WHERE id = ?",
-        [(times, media_id) for media_id, times in Counter(media_ids).items() if media_id],
-    )
+    counts = _counted(media_ids)
+    if counts:
+        await tx.run_many(
+            "UPDATE media SET uses = uses + ?, unused_ms = 0 WHERE id = ?",
+            [(times, media_id) for media_id, times in counts.items()],
+        )
 
 
 async def let_go(tx: WriteTransaction, media_ids: Iterable[str]) -> None:
     """The objects are shown once less by each mention of them; what nothing shows any more is
     unused from now on."""
-    # The columns in this order: MySQL's later assignments see what its earlier ones have set.
-    await tx.run_many(
-        "UPDATE media SET unused_ms = CASE WHEN uses <= ? THEN ? ELSE unused_ms END, "
-        "uses = uses - ? WHERE id = ?",
-        [
-            (times, tx.now_ms, times, media_id)
-            for media_id, times in Counter(media_ids).items()
-            if media_id
-        ],
-    )
+    counts = _counted(media_ids)
+    if counts:
+        # In this order: MySQL's later assignments see what its earlier ones have set.
+        await tx.run_many(
+            "UPDATE media SET unused_ms = CASE WHEN uses <= ? THEN ? ELSE unused_ms END, "
+            "uses = uses - ? WHERE id = ?",
+            [(times, tx.now_ms, times, media_id) for media_id, times in counts.items()],
+        )
+
+
+def _counted(media_ids: Iterable[str]) -> Counter[str]:
+    """Without the empty id, which is none."""
+    return Counter(media_id for media_id in media_ids if media_id)
 
 
 async def swap(tx: WriteTransaction, before: str, after: str) -> None:

@@ -11,14 +11,15 @@ import hashlib
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from signal import Signals
 from typing import TypeVar
 
 import trio
 
-from store.blobs import BlobStore, put, read
+from store.blobs import BlobInfo, BlobStore, put, read
 from store.blobs.cassandra.address import parse
 from store.blobs.cassandra.blobs import CassandraBlobs
 from store.errors import Unavailable
@@ -46,7 +47,7 @@ class Kept:
         return chance.randbytes(chance.randrange(LARGEST))
 
 
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+async def _pieces(data: bytes) -> AsyncGenerator[bytes, None]:
     for at in range(0, len(data), 65_536):
         yield data[at : at + 65_536]
 
@@ -62,11 +63,16 @@ async def _insist(kept: Kept, ask: Callable[[], Awaitable[T]]) -> T:
                 await trio.sleep(0.1)
 
 
+async def _put(blobs: BlobStore, data: bytes) -> BlobInfo:
+    async with aclosing(_pieces(data)) as pieces:
+        return await put(blobs, pieces)
+
+
 async def _put_for_ever(blobs: BlobStore, kept: Kept, seeds: random.Random) -> None:
     while True:
         seed = seeds.getrandbits(60)
         data = kept.bytes_of(seed)
-        info = await _insist(kept, lambda data=data: put(blobs, _pieces(data)))  # type: ignore[misc]
+        info = await _insist(kept, partial(_put, blobs, data))
         assert info.digest == hashlib.sha256(data).digest()
         kept.seeds[info.digest] = seed
         kept.done["put"] += 1
