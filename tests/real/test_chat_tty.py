@@ -242,7 +242,7 @@ def test_photographs_and_posts(people: tuple[Person, Person], tmp_path: Path) ->
     bob.see(r"\[photo 320×240\]")
     bob.enter("/like 1")
     bob.see("♥ 1")
-    ada.see("@bob likes your post")
+    ada.see("@bob liked your post")
     bob.enter("/comment 1 Lovely")
     ada.see("@bob commented on your post: Lovely")
     for person in people:
