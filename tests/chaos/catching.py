@@ -17,9 +17,10 @@ SPARE = 20.0  # seconds beyond a limit that a busy machine may take
 CATCH = LIFETIME + RENEW + SPARE  # seconds in which somebody comes to where he is waited for
 
 
-def step_of(consumer: str) -> Callable[[bytes], bool]:
-    """The command with which a step of a consumer ends."""
-    name = f"WHERE consumer = '{consumer}' ".encode()
+def step_of(consumer: str, generation: int | None = None) -> Callable[[bytes], bool]:
+    """The command with which a step of a consumer ends, at one generation of its rows or any."""
+    of = "" if generation is None else f"AND generation = {generation}"
+    name = f"WHERE consumer = '{consumer}' {of}".encode()
     return lambda data: b"UPDATE offsets SET position " in data and name in data
 
 

@@ -6,6 +6,7 @@ A fault strikes while people write, and returns what makes it good.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from random import Random
@@ -21,7 +22,7 @@ from store.projections.base import lease_of
 from tests.chaos.catching import CATCH, SPARE, caught, is_batch, step_of
 from tests.chaos.site import Site
 from tests.real.private import PrivateServer
-from tests.real.process import ServerProcess
+from tests.real.process import ROOT, ServerProcess
 from tests.real.workers import kill, pids, wait_up
 from tests.store.mysql.relay import Loss, Relay
 
@@ -105,6 +106,39 @@ async def _kill_owner(site: Site, random: Random) -> Mend:
         await node.kill()
         catch.let_go(arrives=random.random() < 0.5)
     return node.start
+
+
+async def _kill_builder(site: Site, random: Random) -> Mend:
+    """While a consumer's rows are built anew: where it can be caught, in the middle of a step of
+    that. Whoever is next goes on until they are shown."""
+    consumer = random.choice(("counters", "home"))
+    found = await site.rows(f"SELECT MAX(generation) FROM offsets WHERE consumer = '{consumer}'")
+    generation = 1 + int(found[0][0])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_operate, site, "rebuild", consumer)
+        if site.lines:
+            async with caught(site, step_of(consumer, generation)) as (node, catch):
+                await node.kill()
+                catch.let_go(arrives=random.random() < 0.5)
+        else:
+            node = random.choice(site.nodes)
+            await trio.sleep(random.uniform(0.5, 2))
+            await node.kill()
+
+    async def start() -> None:
+        await node.start()
+        shown = f"SELECT 1 FROM offsets WHERE consumer = '{consumer}' AND role = 0"
+        with trio.fail_after(LIFETIME + RENEW + SPARE):
+            while not await site.rows(f"{shown} AND generation = {generation}"):  # noqa: ASYNC110
+                await trio.sleep(LOOK_EVERY)
+
+    return start
+
+
+async def _operate(site: Site, *words: str) -> None:
+    """An operator's command on the log."""
+    command = [sys.executable, "-m", "realtime", "log", *words, *site.place]
+    await trio.run_process(command, cwd=ROOT, capture_stderr=True)
 
 
 async def _kill_database(site: Site, random: Random) -> Mend:
@@ -309,6 +343,7 @@ FAULTS = (
     Fault("nodes", "kill -9 of all nodes", _several_nodes, _kill_all),
     Fault("process", "kill -9 of one of a node's processes", _several_processes, _kill_process),
     Fault("owner", "kill -9 of a consumer's owner in a step", _nodes_on_a_database, _kill_owner),
+    Fault("builder", "kill -9 of who builds rows anew", _always, _kill_builder),
     Fault("database", "kill -9 of the database server", _own_database, _kill_database),
     Fault("stop-owner", "an owner stops past its lease", _nodes_on_a_database, _stop_owner),
     Fault("stop-head", "a node stops with the head locked", _nodes_on_a_database, _stop_head),

@@ -32,8 +32,9 @@ EXPECTED = frozenset({"process died"})  # errors that a fault brings about, and 
 
 @dataclass(frozen=True)
 class Site:
-    """`rows` reads what is in the store. `lines` lead from each node to the database, where there
-    is one. `disk` is that of the nodes' folders, where it can be filled."""
+    """`rows` reads what is in the store, `place` names it to commands. `lines` lead from each node
+    to the database, where there is one. `disk` is that of the nodes' folders, where it can be
+    filled."""
 
     nodes: Sequence[ServerProcess]
     rows: Rows
@@ -42,6 +43,7 @@ class Site:
     lines: Sequence[Relay] = ()
     redis: Redis | None = None
     disk: Disk | None = None
+    place: Sequence[str] = ()
 
     @property
     def media_url(self) -> str:
@@ -96,5 +98,7 @@ async def open_site(
             opened.append(await stack.enter_async_context(node))
             if number == 0:  # it has the blobs of all
                 flags += ["--media-url", f"http://127.0.0.1:{opened[0].media_port}"]
-        rows = database.execute if database else SqliteFile(folder / "data0" / "sunwire.db").rows
-        yield Site(opened, rows, workers, database, lines, redis, disk)
+        data = folder / "data0"
+        place = ["--data", str(data), *(["--store", url_of(database.address)] if database else [])]
+        rows = database.execute if database else SqliteFile(data / "sunwire.db").rows
+        yield Site(opened, rows, workers, database, lines, redis, disk, place)

@@ -26,7 +26,7 @@ def expect(done: Counter[str], *faults: str) -> None:
 
 
 async def test_a_server_that_is_killed() -> None:
-    expect(await chaos.run(4, 7, silent, faults=["node"]), "node")
+    expect(await chaos.run(2, 7, silent, faults=["node", "builder"]), "node", "builder")
 
 
 async def test_a_disk_that_is_full() -> None:
@@ -46,7 +46,7 @@ async def test_nodes_on_a_database() -> None:
     """Two behind one list of URLs, on a database server that is struck too."""
     server()  # skips where no MariaDB is wanted
     faults = [
-        *("node", "nodes", "owner", "stop-owner", "stop-head"),
+        *("node", "nodes", "owner", "builder", "stop-owner", "stop-head"),
         *("database", "stop-database", "answer", "network"),
     ]
     expect(await chaos.run(1, 3, silent, store=OWN, nodes=2, faults=faults), *faults)
