@@ -72,7 +72,6 @@ class Nodes:
         self._gone: OrderedDict[bytes, None] = OrderedDict()
         self._number = 0  # of the last `Moved`
         self._answered_at = -ANSWERING
-        self._told_again_at = -EXPIRY
         self._owes = False  # an announcement
         self._said_all = trio.Event()
         self.hints_heard = self.refused = 0
@@ -217,7 +216,7 @@ class Nodes:
                 if message.node == self.name:
                     self._owe()
                     if message.lost:
-                        self._tell_again()
+                        home.presence.tell_again()
             case Bye():
                 self._adopt(self._neighbours.lose(node))
 
@@ -235,12 +234,6 @@ class Nodes:
         if node in self._gone:
             del self._gone[node]
             self._say(Ask(node, lost=True))
-
-    def _tell_again(self) -> None:
-        now = trio.current_time()
-        if now - self._told_again_at >= EXPIRY:  # several may ask
-            self._told_again_at = now
-            self._home.presence.tell_again()
 
     def _adopt(self, users: list[int]) -> None:
         """Nobody has told that they left: one of those who know does."""

@@ -231,6 +231,24 @@ async def test_a_hint_that_is_late_or_wrong_does_no_harm(
         nursery.cancel_scope.cancel()
 
 
+async def test_what_a_hint_speaks_of_may_come_after_it(
+    autojump_clock: trio.testing.MockClock, log: Log
+) -> None:
+    """Where a copy of the log is read, which is behind."""
+    told = Told()
+    tail = Tail(log, told.take)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.run)
+        tail.expect_hints(True)
+        await trio.sleep(1.1)
+        tail.hinted(101)
+        await trio.sleep(2 * QUICK)
+        log.position = 101
+        await trio.sleep(2 * QUICK)
+        assert told == [START, 101]
+        nursery.cancel_scope.cancel()
+
+
 async def test_where_hints_are_missing_it_looks_as_often_as_without(
     autojump_clock: trio.testing.MockClock, log: Log
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog.testing
 import trio
 import trio.testing
 
@@ -141,6 +142,23 @@ async def test_when_the_bus_comes_back_all_announce_their_people(
         assert three.heard_of(ANN) == [COME]
 
 
+async def test_who_comes_back_later_than_others_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with friends() as (world, places):
+        one, two, three = places
+        await three.enter(ANN)
+        world.air.turn(up=False)
+        await trio.sleep(60)
+        three.bus.cut = True
+        world.air.turn(up=True)
+        await trio.sleep(EXPIRY - BEAT)
+        three.bus.turn(cut=False)
+        await trio.sleep(60)
+        assert known(places, ANN) == [True, True, False]
+        assert one.heard_of(ANN) == two.heard_of(ANN) == [COME]
+
+
 async def test_a_node_that_was_cut_off_tells_again_who_is_there(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -163,7 +181,9 @@ async def test_who_comes_late_hears_who_is_there(autojump_clock: trio.testing.Mo
     async with friends() as (world, places):
         for place in places:
             await place.enter(ANN)
-        late = [await world.open(), await world.open()]
+        late = [await world.open()]
+        assert known(late, ANN) == [True], "at once"
+        late.append(await world.open())
         await trio.sleep(2 * BEAT)
         assert known(late, ANN) == [True, True]
         assert [len(place.nodes._neighbours) for place in [*places, *late]] == [4] * 5
@@ -199,8 +219,9 @@ async def test_a_node_that_stood_still_does_not_take_the_others_for_gone(
     """Its clock has gone on, and what the others said waits to be heard."""
     async with friends(2) as (_, (one, two)):
         await two.enter(ANN)
-        autojump_clock.jump(10 * EXPIRY)  # nobody runs meanwhile
-        for _ in range(20):
-            await trio.sleep(BEAT)
-            assert known([one], ANN) == [True]
-        assert one.told == []
+        with structlog.testing.capture_logs() as logs:
+            autojump_clock.jump(10 * EXPIRY)  # nobody runs meanwhile
+            for _ in range(20):
+                await trio.sleep(BEAT)
+                assert known([one], ANN) == [True]
+        assert (one.told, logs) == ([], [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,7 +17,7 @@ from realtime.testing import TestClient, TestServer, new_key, open_test_server
 from rpc.proto.frames_pb2 import ACTIVITY_TYPING, ClientFrame, Focus, Presence
 from tests.realtime.cluster.clustering import TestCluster, open_test_cluster
 from tests.realtime.nodes.air import Air
-from tests.store.gated import open_gated
+from tests.store.gated import GatedStore, open_gated
 
 
 @dataclass
@@ -47,14 +47,17 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site() -> AsyncIterator[Site]:
+async def open_site(*, many_first: bool = False) -> AsyncIterator[Site]:
+    """Who comes first has the consumers."""
     store, air = await open_gated(), Air()
     store.shared = True
     failure: Exception | None = None
-    async with (
-        open_test_server(store=store, connect=air.connect) as one,
-        open_test_cluster(store=store, connect=air.connect) as many,
-    ):
+    async with AsyncExitStack() as stack:
+        if not many_first:
+            one = await stack.enter_async_context(server_on(store, air))
+        many = await stack.enter_async_context(open_test_cluster(store=store, connect=air.connect))
+        if many_first:
+            one = await stack.enter_async_context(server_on(store, air))
         site = Site(air, one, many, [one, *(worker.server for worker in many.workers)])
         await trio.sleep(2 * BEAT)
         try:
@@ -63,6 +66,10 @@ async def open_site() -> AsyncIterator[Site]:
             failure = error
     if failure is not None:
         raise failure
+
+
+def server_on(store: GatedStore, air: Air) -> AbstractAsyncContextManager[TestServer]:
+    return open_test_server(store=store, connect=air.connect)
 
 
 async def room_of(one: TestClient, other: TestClient) -> int:
@@ -146,12 +153,13 @@ async def test_signals_reach_the_other_server_once(
         await ben.expect_signal("typing")
 
 
+@pytest.mark.parametrize("many_first", [False, True])
 @pytest.mark.parametrize(("here", "there"), WAYS)
 async def test_news_of_counts_and_home_come_from_whoever_makes_them(
-    autojump_clock: trio.testing.MockClock, here: int, there: int
+    autojump_clock: trio.testing.MockClock, here: int, there: int, many_first: bool
 ) -> None:
     """The consumers run at one of the servers alone."""
-    async with open_site() as site:
+    async with open_site(many_first=many_first) as site:
         ann, ben = await site.sign_up("ann", here), await site.sign_up("ben", there)
         await ben.call("Follows.FollowUser", user_id=ann.user_id)
         post = await ann.call("Posts.CreatePost", text="look")
@@ -216,17 +224,21 @@ async def test_the_people_of_a_server_that_is_cut_off_are_not_seen_until_it_is_b
 
 
 async def test_a_server_that_stops_says_so(autojump_clock: trio.testing.MockClock) -> None:
+    """Its people may come to the other one, where they are online meanwhile."""
     store, air = await open_gated(), Air()
     store.shared = True
-    async with open_test_server(store=store, connect=air.connect) as stays:
-        async with open_test_server(store=store, connect=air.connect) as stops:
-            ann, ben = await stays.sign_up("ann"), await stops.sign_up("ben")
+    async with open_test_cluster(store=store, connect=air.connect) as stays:
+        async with server_on(store, air) as stops:
+            ann, ben = await stays.sign_up("ann", 0), await stops.sign_up("ben")
             await room_of(ann, ben)
             await trio.sleep(10)
             told(ann)
         begun = trio.current_time()
+        await trio.sleep(GRACE / 2)
+        assert (await presence_of(ann, ben)).online
         assert (await ann.expect_signal("presence")).presence.online is False
         assert trio.current_time() - begun <= GRACE + 0.1
+        assert not (await presence_of(ann, ben)).online
 
 
 async def test_a_writer_that_is_killed_takes_nobody_along(
