@@ -15,19 +15,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
 from store.blobs import BlobStore
-from store.changes.media import DropUnusedMedia
+from store.changes.base import Key, SingleChange
 from store.commit import OP_LIFETIME_MS
 from store.interface import Store
-from store.queries.media import forget_old_tickets, referenced_blobs
+from store.log import WriteTransaction
+from store.queries.media import drop_media, forget_old_tickets, referenced_blobs
 
 BLOB_GRACE_MS = 24 * 3600 * 1000
 UNUSED_GRACE_MS = 7 * 24 * 3600 * 1000
 TICKET_GRACE_MS = OP_LIFETIME_MS + 24 * 3600 * 1000  # a repeat renews the ticket
 BITE = 500  # rows of one statement
+
+
+class DropUnusedMedia(SingleChange[int], frozen=True, kw_only=True):
+    """Removes up to `limit` objects that nothing has shown since `before_ms`; answers how many.
+    A change, so that nobody attaches one at the same moment; not in the log, for nobody sees
+    them but their owner, who has let them go."""
+
+    before_ms: int
+    limit: int
+
+    def excludes(self) -> Sequence[Key]:
+        return (("media", "unused"),)
+
+    async def apply_one(self, tx: WriteTransaction) -> int:
+        found = await tx.rows(
+            "SELECT id, owner_id, size FROM media WHERE unused_ms > 0 AND unused_ms < ? "
+            "AND state = 1 AND uses = 0 ORDER BY unused_ms LIMIT ?",
+            (self.before_ms, self.limit),
+        )
+        return await drop_media(tx, found)
 
 
 class Collected(NamedTuple):

@@ -9,7 +9,7 @@ from store.changes.base import Key, SingleChange
 from store.changes.uses import add_usage
 from store.errors import Conflict, Invalid, NotFound, OverQuota
 from store.log import Kind, Stream, WriteTransaction
-from store.queries.media import COLUMNS, drop_media, media_by_id, media_of_owner_by_hash, usage
+from store.queries.media import COLUMNS, media_by_id, media_of_owner_by_hash, usage
 from store.records import MediaRecord, Purpose
 from store.transaction import Value
 
@@ -133,26 +133,6 @@ async def _stored(
     )
     await _insert(tx, stored)
     return stored
-
-
-class DropUnusedMedia(SingleChange[int], frozen=True, kw_only=True):
-    """Removes up to `limit` objects that nothing has shown since `before_ms`; answers how many.
-    A change, so that nobody attaches one at the same moment; not in the log, for nobody sees
-    them but their owner, who has let them go."""
-
-    before_ms: int
-    limit: int
-
-    def excludes(self) -> Sequence[Key]:
-        return (("media", "unused"),)
-
-    async def apply_one(self, tx: WriteTransaction) -> int:
-        found = await tx.rows(
-            "SELECT id, owner_id, size FROM media WHERE unused_ms > 0 AND unused_ms < ? "
-            "AND state = 1 AND uses = 0 ORDER BY unused_ms LIMIT ?",
-            (self.before_ms, self.limit),
-        )
-        return await drop_media(tx, found)
 
 
 async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:

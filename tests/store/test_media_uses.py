@@ -7,10 +7,11 @@ import random
 import pytest
 
 from store.changes.accounts import UpdateProfile
-from store.changes.media import DropUnusedMedia, ReserveMedia
+from store.changes.media import ReserveMedia
 from store.changes.messages import DeleteMessage, SendMessage
 from store.changes.posts import DeletePost
 from store.changes.rooms import CreateGroup, UpdateRoom
+from store.collect import DropUnusedMedia
 from store.errors import DomainError, OverQuota
 from store.queries.media import Usage, forget_old_tickets, usage
 from store.records import Purpose
