@@ -16,8 +16,17 @@ from media.urls import Signer
 from realtime.accepting import accepting
 from realtime.blobs import make_tables, open_blobs
 from realtime.core import Core
+from realtime.events.ledger import KEEP
+from realtime.events.retention import Keep
 from realtime.files import Doors, FileLimit, raise_file_limit
-from realtime.fitting import Fittings, fit_out, fittings_of, load_or_make_keys, projections
+from realtime.fitting import (
+    Fittings,
+    fit_out,
+    fittings_of,
+    keep_of,
+    load_or_make_keys,
+    projections,
+)
 from realtime.hosting import media_host
 from realtime.housekeeping import Collector
 from realtime.log_copy import Topic, check_topic, find_topic
@@ -49,6 +58,8 @@ class Parts(Fittings):
     """Whether to refuse a database that is not up to date instead of migrating it."""
     connect: Connect | None = None
     """Where there are other nodes on the store, the way to them."""
+    keep: Keep = KEEP
+    """How long entries stay in the log."""
     topic: Topic | None = None
     """Where the log is copied to, and read from."""
 
@@ -71,7 +82,7 @@ async def build(parts: Parts) -> Built:
     if parts.topic is not None:
         copy = parts.topic.copy(store, head.epoch, parts.clock, metrics)
     core = Core(store, parts.clock, Views(urls), head, parts.limits, metrics, others, copy)
-    core.add_consumers(projections(parts.timelines))
+    core.add_consumers(projections(parts.timelines), parts.keep)
     fit_out(core, parts, keys, urls)
     return Built(core, urls)
 
@@ -116,6 +127,7 @@ async def _serve(
         store=store,
         check=settings.migrate == "check",
         connect=connect,
+        keep=keep_of(settings),
         topic=find_topic(settings),
         **vars(fittings),
     )

@@ -12,8 +12,9 @@ import trio
 from prometheus_client import CollectorRegistry, Gauge
 
 from realtime.events.consumers import Consumer
-from realtime.events.ledger import Ledger
+from realtime.events.ledger import KEEP, Ledger
 from realtime.events.relay import LogCopy
+from realtime.events.retention import Keep
 from realtime.gateway.catchup import CatchUp
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.metrics import GatewayMetrics
@@ -195,8 +196,10 @@ class Core(Front):
         self.presence = PresenceKeeper(store, self.hub, self.signals, clock, elsewhere=self.others)
         self.others.attach(self, self.ledger)
 
-    def add_consumers(self, projections: Iterable[Projection | VisibleProjection]) -> None:
-        self.ledger.add_consumers(projections)
+    def add_consumers(
+        self, projections: Iterable[Projection | VisibleProjection], keep: Keep = KEEP
+    ) -> None:
+        self.ledger.add_consumers(projections, keep)
 
     @property
     def consumers(self) -> list[Consumer]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from media.presets import LARGEST, PRESET_NAMES
@@ -13,6 +14,7 @@ from media.urls import Signer
 from realtime.clock import SystemClock
 from realtime.code_sender import LoggingCodeSender
 from realtime.core import CoreLimits, Front
+from realtime.events.retention import Keep
 from realtime.gateway.limits import GatewayLimits
 from realtime.settings import Settings
 from rpc.context import Clock, CodeSender
@@ -123,6 +125,11 @@ def fit_out(
         version,
         fast=fittings.fast,
     )
+
+
+def keep_of(settings: Settings) -> Keep:
+    archive = Path(settings.log_archive) if settings.log_archive else None
+    return Keep(days=settings.log_keep, archive=archive)
 
 
 def limits_of(settings: Settings) -> CoreLimits:

@@ -111,6 +111,12 @@ class Settings:
             "copied to, and read from; default: none"
         ),
     ] = ""
+    log_keep: Annotated[
+        float, _help("days that entries stay in the log; 0: for ever", _number(0, 36500))
+    ] = 30.0
+    log_archive: Annotated[
+        str, _help("folder where entries are written before they go; empty: they are not")
+    ] = ""
     media_url: Annotated[
         str,
         _help(

@@ -13,7 +13,7 @@ from realtime.blobs import open_blobs
 from realtime.cluster.role import Role
 from realtime.cluster.sockets import inherited, is_own
 from realtime.events.ledger import Ledger
-from realtime.fitting import projections, timeline_limits
+from realtime.fitting import keep_of, projections, timeline_limits
 from realtime.housekeeping import Collector
 from realtime.link.switchboard import Switchboard
 from realtime.log_copy import find_topic
@@ -52,7 +52,7 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     topic = find_topic(role.settings)
     copy = topic.copy(store, head.epoch, role.clock, role.metrics) if topic is not None else None
     ledger = Ledger(store, role.clock, role.metrics, committed, hint, others_committed, copy)
-    ledger.add_consumers(projections(timeline_limits(role.settings)))
+    ledger.add_consumers(projections(timeline_limits(role.settings)), keep_of(role.settings))
     async with trio.open_nursery() as work:
         board = Switchboard(store, ledger.batcher, role.clock, head, work, others)
         boards.append(board)

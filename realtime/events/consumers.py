@@ -137,5 +137,8 @@ class Consumer:
         self.halted = halted
         if halted == "full":
             log.error("consumer stopped", consumer=self.name, why="too many entries set aside")
+        elif halted == "left behind":
+            why = "the log begins behind its offset: it has to be built anew"
+            log.error("consumer stopped", consumer=self.name, why=why)
         else:
             log.info("consumer paused" if halted else "consumer goes on", consumer=self.name)

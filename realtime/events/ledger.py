@@ -17,6 +17,7 @@ from realtime.events.overseer import Overseer
 from realtime.events.relay import LEASE as RELAY
 from realtime.events.relay import NAME as RELAY_NAME
 from realtime.events.relay import LogCopy
+from realtime.events.retention import Keep, Retention
 from realtime.events.tail import Tail
 from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
@@ -32,10 +33,12 @@ from store.projections.base import (
 )
 from store.queries.codes import forget_old_codes
 from store.queries.guesses import forget_old_guesses
+from store.retention import LEASE as RETENTION
 from store.sources import DatabaseSource, News
 
 log = structlog.get_logger("core")
 
+KEEP = Keep()
 HOUSEKEEPING = 600.0  # seconds
 LAST_COMMITS = 5.0  # seconds for what was promised, at the end
 
@@ -70,6 +73,7 @@ class Ledger:
         self.leases: leases.Leases | None = None
         self.position = 0  # how far the log is known here
         self._overseer: Overseer | None = None
+        self._retention: Retention | None = None
         self._copy = copy
         self._source = copy.source if copy is not None else None
         source = self._source or DatabaseSource(store)
@@ -83,14 +87,17 @@ class Ledger:
         for name, text, value in gauges:
             Gauge(name, text, registry=metrics).set_function(value)
 
-    def add_consumers(self, projections: Iterable[Projection | VisibleProjection]) -> None:
-        """Called once. Where other nodes write to the store too, one of them runs a consumer."""
+    def add_consumers(
+        self, projections: Iterable[Projection | VisibleProjection], keep: Keep = KEEP
+    ) -> None:
+        """Called once. Where other nodes write to the store too, one of them runs a consumer,
+        and one removes from the log what is older than it is to `keep`."""
         added = list(projections)
         if self._store.shared:
             names = [lease_of(one.name) for one in added]
             self.leases = leases.Leases(
                 self._store,
-                names if self._copy is None else [*names, RELAY],
+                [*names, RETENTION] if self._copy is None else [*names, RETENTION, RELAY],
                 lifetime=leases.LIFETIME,
                 renew=leases.RENEW,
             )
@@ -107,6 +114,7 @@ class Ledger:
             for one in added
         ]
         others = () if self._copy is None else (RELAY_NAME,)
+        self._retention = Retention(self._store, self._clock, keep, self._metrics)
         self._overseer = Overseer(self._store, self.consumers, self._owns, self._metrics, others)
 
     def _owns(self, consumer: str) -> bool:
@@ -137,6 +145,8 @@ class Ledger:
             if self._copy is not None:
                 nursery.start_soon(self._copy.source.run, self.hinted)
                 nursery.start_soon(self._copy.relay.run, self.leases or leases.SoleOwner())
+            if self._retention is not None:
+                nursery.start_soon(self._retention.run, self.leases or leases.SoleOwner())
             if self._registration is not None:
                 nursery.start_soon(self._registration.run)
             try:

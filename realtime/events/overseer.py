@@ -3,6 +3,7 @@ here when an operator wants something of them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
@@ -20,6 +21,7 @@ from store.queries.consumers import Status, statuses
 log = structlog.get_logger("consumers")
 
 EVERY = 1.0  # seconds
+RARELY = 60  # looks between two at which who has anything behind it is woken
 FAR = 1_000  # entries, none of them its business, that a consumer may have behind it
 
 
@@ -47,7 +49,7 @@ class Overseer(Collector):
         metrics.register(self)
 
     async def run(self) -> None:
-        while True:
+        for look in itertools.count(1):
             await trio.sleep(EVERY)
             try:
                 self._found = await self._store.read(statuses, self._kinds)
@@ -58,8 +60,11 @@ class Overseer(Collector):
                 consumer = self._consumers.get(status.name)
                 if status.name not in self._kinds:
                     self._report(status)
-                elif consumer is not None and self._owns(status.name) and wants(status, consumer):
-                    consumer.wake()
+                elif consumer is not None and self._owns(status.name):
+                    # Now and then at least, so that the log need not be kept for it.
+                    behind = look % RARELY == 0 and status.position < status.head
+                    if behind or wants(status, consumer):
+                        consumer.wake()
 
     def _report(self, status: Status) -> None:
         if status.name not in self._unknown:
@@ -100,9 +105,9 @@ _FIGURES: Sequence[tuple[str, str, Role, Callable[[Status], float]]] = (
     ("paused", "Whether an operator has paused it.", Role.LIVE, lambda one: one.paused),
     (
         "stopped",
-        "Whether it stands still since too many entries are set aside.",
+        "Whether it stands still: too many entries are set aside, or those it needs are gone.",
         Role.LIVE,
-        lambda one: one.full,
+        lambda one: one.stopped,
     ),
     (
         "rebuild_behind_entries",

@@ -54,7 +54,8 @@ class CatchUp:
             await here.wait_for(min(cursor.position, head.position))
 
     def start(self, data: bytes) -> Cursor | Resync:
-        """Where a client with this cursor goes on, or why it must start afresh."""
+        """Where a client with this cursor goes on, or why it must start afresh. Whether the log
+        reaches back to there is found out by `run`."""
         here = self._delivery
         try:
             cursor = decode_cursor(data)
@@ -66,16 +67,17 @@ class CatchUp:
             return Resync(reason=Resync.OTHER_EPOCH)
         if cursor.position > here.position:
             return Resync(reason=Resync.PAST_HEAD)
-        if cursor.position < here.floor:
-            return Resync(reason=Resync.TOO_OLD)
         return cursor
 
-    async def run(self, user_id: int, outbox: Outbox, position: int) -> None:
-        """Queues what was missed since `position`; when it returns the outbox is live.
+    async def run(self, user_id: int, outbox: Outbox, position: int) -> bool:
+        """Queues what was missed since `position`; when it returns the outbox is live. Returns
+        whether the client can go on with what it has: where the log does not reach back so far
+        any more, it is sent a `Resync`.
 
         Slices are bounded, and the next is read only when the last has drained; each ends
         with a checkpoint, so that a cut in the middle resumes there.
         """
+        whole = True
         while True:
             outbox.hold()
             end = self._delivery.position
@@ -84,6 +86,12 @@ class CatchUp:
                 found, newest = await self._store.read(
                     missed_and_newest, user_id, position, end, self._limits.slice_entries
                 )
+                if found is None:
+                    cursor = self._cursor(end)
+                    resync = Resync(reason=Resync.TOO_OLD, cursor=cursor)
+                    outbox.answer(encode_server(ServerFrame(resync=resync)))
+                    position, whole = end, False
+                    break
                 self._queue(outbox, found)
                 position = found.position
                 if outbox.size > self._limits.outbox_low:
@@ -95,6 +103,7 @@ class CatchUp:
                 break
         caught_up = CaughtUp(home_newest_post_id=newest)
         outbox.answer(encode_server(ServerFrame(caught_up=caught_up)))
+        return whole
 
     def _queue(self, outbox: Outbox, found: Missed) -> None:
         for shown, entry in found.items:
@@ -112,5 +121,8 @@ class CatchUp:
         outbox.answer(self._checkpoint(found.position))
 
     def _checkpoint(self, position: int) -> bytes:
-        cursor = encode_cursor(Cursor(self._delivery.epoch, position))
-        return encode_server(ServerFrame(checkpoint=Checkpoint(cursor=cursor)))
+        checkpoint = Checkpoint(cursor=self._cursor(position))
+        return encode_server(ServerFrame(checkpoint=checkpoint))
+
+    def _cursor(self, position: int) -> bytes:
+        return encode_cursor(Cursor(self._delivery.epoch, position))

@@ -121,6 +121,9 @@ class Session:
         self._answers_first = True
         self.close(Close.UNAUTHENTICATED, reason)
 
+    def dismiss(self, reason: str) -> None:
+        self.close(Close.GOING_AWAY, reason)
+
     # The calls' side
 
     @property
@@ -476,7 +479,8 @@ class Session:
 
     async def _catch_up(self, position: int) -> None:
         try:
-            await self._node.catch_up.run(self.user_id, self.outbox, position)
+            if not await self._node.catch_up.run(self.user_id, self.outbox, position):
+                self._node.metrics.resyncs += 1
         except StoreError as error:
             log.warning("catch-up failed", error=str(error))
             self.close(Close.OVERLOADED, "the store is not available")

@@ -17,7 +17,7 @@ from rpc.views import Views
 from rpc.wire import encode_server
 from store.errors import StoreError
 from store.interface import Queries
-from store.log import Entry, Head, Kind, StreamKind
+from store.log import Entry, Head, Kind, StreamKind, read_head
 from store.queries import chat
 from store.queries.hydrate import hydrate
 from store.queries.resume import stays_of
@@ -69,7 +69,6 @@ class Delivery:
         self._views = views
         self._renderer = renderer
         self._epoch = head.epoch
-        self.floor = head.floor
         self.position = head.position
         self._offered: deque[list[Entry]] = deque(maxlen=BACKLOG)
         self.wanted = head.position
@@ -139,11 +138,29 @@ class Delivery:
             up_to = self._offered[0][0].position - 1 if self._offered else self.wanted
             limit = min(GAP, up_to - self.position)
             entries = (await self._source.read(self.position, limit)).entries
-            if not entries:
-                return False
+            if not entries or entries[0].position > self.position + 1:
+                return await self._overtaken()
         if entries:
             await self.deliver(entries)
         return True
+
+    async def _overtaken(self) -> bool:
+        """What comes next is not in the log. Where it is there no more, since this node stood
+        still for too long, nobody can be told of it: every session has to begin afresh."""
+        floor = (await self._store.read(read_head)).floor
+        if floor <= self.position:
+            return False
+        log.error("overtaken by the log's retention", position=self.position, floor=floor)
+        for session in self._hub.everyone():
+            session.dismiss("the log has moved on")
+        self.expect(floor)
+        self._move(floor)
+        return True
+
+    def _move(self, position: int) -> None:
+        self.position = position
+        moved, self._moved = self._moved, trio.Event()
+        moved.set()
 
     async def deliver(self, entries: Sequence[Entry]) -> None:
         """Fans out entries that follow right behind the position."""
@@ -169,8 +186,7 @@ class Delivery:
             else:
                 self._fan_out_joined(run)
             self.position = run[-1].position
-        moved, self._moved = self._moved, trio.Event()
-        moved.set()
+        self._move(entries[-1].position)
 
     def _needs_record(self, entry: Entry) -> bool:
         if entry.record is not None:

@@ -43,6 +43,10 @@ class Receiver(Protocol):
         """The session was revoked."""
         ...
 
+    def dismiss(self, reason: str) -> None:
+        """It is to connect again, and to resume or begin afresh."""
+        ...
+
 
 class UserPlace:
     """A user with sessions on this node."""
@@ -160,6 +164,10 @@ class Hub:
     def sessions_of(self, user_id: int) -> Iterable[Receiver]:
         place = self._users.get(user_id)
         return tuple(place.sessions) if place else ()
+
+    def everyone(self) -> list[Receiver]:
+        """All sessions of this node."""
+        return [session for place in self._users.values() for session in place.sessions]
 
     def present(self, user_ids: Iterable[int]) -> Iterator[UserPlace]:
         """Those among the users who are on this node."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from store.changes.base import Key, SingleChange
-from store.log import Entry, WriteTransaction, entries_at
+from store.log import Entry, WriteTransaction, entries_at, read_head
 from store.projections import aside
 from store.projections.base import (
     Consumer,
@@ -24,9 +24,10 @@ from store.queries.leases import check_fence
 from store.sources import Stretch, read_stretch
 from store.transaction import Transaction
 
-Halt = Literal["", "paused", "full", "gone"]
+Halt = Literal["", "paused", "full", "gone", "left behind"]
 """Why nothing was taken although there may be something: an operator has paused the consumer;
-too many entries are set aside; there is no such generation."""
+too many entries are set aside; there is no such generation; the log has not got any more what
+comes next."""
 
 
 class Consumed(msgspec.Struct, frozen=True):
@@ -140,6 +141,8 @@ async def _step(
         return answer(0, halted="gone")
     if places.live.paused:
         return answer(place.position, halted="paused")
+    if place.position < (await read_head(tx)).floor:
+        return answer(place.position, halted="left behind")
     if place.aside:
         key, positions = await aside.to_retry(tx, consumer.name, place.generation, order.limit)
         if positions:

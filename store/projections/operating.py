@@ -40,7 +40,8 @@ async def replay(tx: Transaction, consumer: Consumer, first: int, now_ms: int) -
     floor = (await read_head(tx)).floor
     if first <= floor:
         raise Conflict(f"the log begins at {floor + 1}")
-    if first > live.position:
+    # Where it has been left behind, it may go on with what there is.
+    if first > max(live.position, floor + 1):
         raise Conflict(f"{name} is at {live.position}: from {first} on there is nothing to repeat")
     await move(tx, name, live.generation, first - 1, 0, now_ms)
     await tx.run(  # those of old, which nothing waits for, come again by themselves

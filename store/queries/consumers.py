@@ -35,6 +35,14 @@ class Status(NamedTuple):
     sweeping: bool
     """Whether there are rows to be removed that are not shown any more."""
 
+    left_behind: bool
+    """Whether the log has not got any more what it would take next."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it stands still until somebody does something about it."""
+        return self.full or self.left_behind
+
     @property
     def full(self) -> bool:
         """Whether it takes no new entries because too many are set aside."""
@@ -44,7 +52,7 @@ class Status(NamedTuple):
 async def statuses(tx: Transaction, known: Mapping[str, Collection[Kind]]) -> list[Status]:
     """Those of all consumers by name, the live generation first. `known` are those of the code,
     with what they want to see."""
-    head = (await read_head(tx)).position
+    head, _, floor = await read_head(tx)
     rows = await tx.rows("SELECT consumer, role, generation, position, paused_ms FROM offsets")
     begun = {row[0] for row in rows}
     sweeping = {row[0] for row in rows if row[1] == Role.LEAVING}
@@ -74,6 +82,7 @@ async def statuses(tx: Transaction, known: Mapping[str, Collection[Kind]]) -> li
                 parked=parked,
                 paused=bool(paused_ms),
                 sweeping=name in sweeping,
+                left_behind=position < floor,
             )
         )
     return result
@@ -110,14 +119,3 @@ async def letters(
         [*params, limit],
     )
     return [Letter._make(row)._replace(state=State(row[4])) for row in found]
-
-
-async def needed(tx: Transaction) -> int:
-    """The position behind which all entries have to be kept for consumers: those that they have
-    yet to take, and those that they have set aside."""
-    found = await tx.rows(
-        "SELECT MIN(position) FROM (SELECT position FROM offsets WHERE role <> ? "
-        "UNION ALL SELECT position - 1 FROM set_aside UNION ALL SELECT position FROM log_head) p",
-        (Role.LEAVING,),
-    )
-    return int(found[0][0])

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from store.log import ENTRY_COLUMNS, Entry, Kind, StreamKind, entry_of
+from store.log import ENTRY_COLUMNS, Entry, Kind, StreamKind, entry_of, read_head
 from store.queries import chat
 from store.queries.hydrate import hydrate
 from store.queries.timelines import home_ids
@@ -137,8 +137,11 @@ async def memberships(tx: Transaction, user_id: int) -> tuple[dict[int, int], in
 
 async def missed_and_newest(
     tx: Transaction, user_id: int, after: int, up_to: int, limit: int
-) -> tuple[Missed, int]:
-    """`missed`, with the id of the latest post in the user's home timeline."""
+) -> tuple[Missed | None, int]:
+    """`missed`, with the id of the latest post in the user's home timeline. None where the log
+    does not reach back to `after` any more."""
+    if after < (await read_head(tx)).floor:
+        return None, await newest_home_post(tx, user_id)
     return (
         await missed(tx, user_id, after, up_to, limit),
         await newest_home_post(tx, user_id),

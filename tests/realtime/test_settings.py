@@ -24,6 +24,8 @@ OTHER: dict[str, Any] = {
     "migrate": "check",
     "redis": "redis://:secret@here:1/2",
     "log_copy": "kafka://here:1,there:2/log",
+    "log_keep": 7.5,
+    "log_archive": "/archive",
     "media_url": "https://media.example.org/m",
     "log_level": "error",
     "log_format": "console",

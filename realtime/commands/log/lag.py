@@ -19,7 +19,8 @@ def lag(*, place: Where = HERE) -> None:
     with `building`), `position`, `head` (where the log ends), `entries_behind` (entries of the log
     from the first that it has yet to take), `seconds_behind` (since that one was written), `dead`
     (entries that failed and are set aside), `parked` (those that wait behind them), `paused`,
-    `stopped` (too many are set aside) and `known` (whether this version has the consumer).
+    `stopped` (too many are set aside, or those it needs are gone) and `known` (whether this
+    version has the consumer).
     """
 
     async def work(store: Store) -> None:
@@ -37,7 +38,7 @@ def lag(*, place: Where = HERE) -> None:
                     "dead": one.failed,
                     "parked": one.parked,
                     "paused": one.paused,
-                    "stopped": one.full,
+                    "stopped": one.stopped,
                     "known": one.name in known or one.name == RELAY,
                 }
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -11,12 +11,13 @@ from realtime.commands.common import show as print_line
 from realtime.commands.log.common import work_on
 from realtime.commands.place import HERE, Where
 from realtime.startup import StartError
+from store.archive import STREAMS, line_of
 from store.interface import Store
-from store.log import Entry, Kind, Stream, StreamKind, read_entries, read_head
+from store.log import Kind, Stream, read_entries, read_head
 
 LATEST = 20
 PORTION = 1000  # entries that are read at once
-STREAMS = {"room": StreamKind.ROOM, "user": StreamKind.USER}
+KINDS = {name: kind for kind, name in STREAMS.items()}
 
 
 def show(
@@ -56,22 +57,6 @@ def show(
     work_on(place, work)
 
 
-def line_of(entry: Entry) -> dict[str, Any]:
-    return {
-        "position": entry.position,
-        "at_ms": entry.at_ms,
-        "kind": str(entry.kind),
-        "stream": f"{_NAMES[entry.stream.kind]}:{entry.stream.id}",
-        "sequence": entry.sequence,
-        "actor_id": entry.actor_id,
-        "subject_id": entry.subject_id,
-        "other_id": entry.other_id,
-    }
-
-
-_NAMES = {kind: name for name, kind in STREAMS.items()}
-
-
 def _kind(name: str) -> Kind:
     try:
         return Kind(name)
@@ -83,4 +68,4 @@ def _stream(text: str) -> Stream:
     match = re.fullmatch(r"(room|user):(\d{1,18})", text)
     if match is None:
         raise StartError(f"{text!r} is not room:ID or user:ID")
-    return Stream(STREAMS[match[1]], int(match[2]))
+    return Stream(KINDS[match[1]], int(match[2]))

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from prometheus_client import CollectorRegistry
 
-from realtime.events.overseer import EVERY, FAR, Overseer
+from realtime.events.overseer import EVERY, FAR, RARELY, Overseer
 from store.errors import Unavailable
 from store.log import Kind
 from store.projections import operating
@@ -195,3 +195,16 @@ async def test_others_with_an_offset_are_told_of_too(
         await trio.sleep(EVERY * 1.1)
         found = metrics.get_sample_value("sunwire_consumer_behind_entries", {"consumer": "relay"})
         assert found == 1
+
+
+async def test_who_rests_comes_to_the_head_now_and_then(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """So that the log is not kept for entries that are none of its business."""
+    async with watched() as one:
+        await one.kit.note(1, kind=OTHER)
+        await trio.sleep(EVERY * (RARELY - 1))
+        assert one.kit.consumer is not None
+        assert one.kit.consumer.position == 0
+        await trio.sleep(EVERY * 2)
+        assert one.kit.consumer.position == 1

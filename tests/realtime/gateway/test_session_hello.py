@@ -16,6 +16,7 @@ from rpc.errors import Close
 from rpc.proto.frames_pb2 import ClientFrame, Ping, Resync
 from rpc.rates import Rate
 from store.errors import Unavailable
+from tests.contracts.statements import run
 from tests.realtime.gateway.hand import by_hand, call_frame, hello_frame, news
 from tests.rpc.probe import Ask, Told
 from tests.store.notes import Note
@@ -91,7 +92,7 @@ async def test_a_cursor_that_cannot_be_resumed_is_answered_with_the_reason(
     async with by_hand() as hands:
         ann = await hands.user()
         here = hands.core.delivery
-        here.floor = 1
+        await hands.core.store.write(run, "UPDATE log_head SET floor = 1")
         good = encode_cursor(Cursor(here.epoch, here.position))
         cases = [
             (Resync.MALFORMED, b"garbage"),

@@ -12,6 +12,7 @@ from realtime.push.delivery import BACKLOG, GAP
 from realtime.testing import open_test_server
 from rpc.wire import decode_server
 from store.errors import Unavailable
+from store.retention import raise_floor, remove_below
 from store.sources import Stretch, read_stretch
 from tests.realtime.push.delivering import Delivering, delivering
 from tests.realtime.rooms.town import ANN, BEN, START
@@ -260,3 +261,28 @@ async def test_a_commit_whose_answer_was_lost_is_delivered_all_the_same(
                 "Chat.SendMessage", room_id=room, client_id=b"c" * 16, text="hello"
             )
             assert (await ben.expect_update("message", within=1)).message.id == sent.id
+
+
+@pytest.mark.parametrize("left", [0, 3])
+async def test_a_node_that_the_retention_overtook_sends_its_sessions_away(
+    autojump_clock: trio.testing.MockClock, left: int
+) -> None:
+    """What it has not delivered is gone: its sessions come again, and begin afresh."""
+    async with delivering() as kit:
+        ben = await kit.come(BEN)
+        kit.offer(await kit.note(BEN, BEN))
+        await kit.settle()
+        for _ in range(5 + left):
+            await kit.note(BEN, BEN)  # not offered here
+        await kit.town.store.inner.write(raise_floor, START + 6, 0)
+        await kit.town.store.inner.write(remove_below, 1000)
+        with structlog.testing.capture_logs() as logs:
+            kit.offer(await kit.note(BEN, BEN))
+            await kit.settle()
+        (line,) = logs
+        assert line["event"] == "overtaken by the log's retention"
+        assert (line["position"], line["floor"]) == (START + 1, START + 6)
+        assert ben.dismissed == ["the log has moved on"]
+        # It is the session that leaves; the delivery goes on with what there is.
+        assert kit.positions(ben) == [START + 1, *numbers(7, left + 1)]
+        assert kit.delivery.position == START + 7 + left

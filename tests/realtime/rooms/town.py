@@ -27,6 +27,7 @@ class Ear:
         self.pushed: list[tuple[bytes, int]] = []
         self.signals: list[tuple[tuple[object, ...], bytes]] = []
         self.ended: list[str] = []
+        self.dismissed: list[str] = []
 
     def push(self, data: bytes, position: int) -> None:
         self.pushed.append((data, position))
@@ -36,6 +37,9 @@ class Ear:
 
     def end(self, reason: str) -> None:
         self.ended.append(reason)
+
+    def dismiss(self, reason: str) -> None:
+        self.dismissed.append(reason)
 
 
 class Town:
