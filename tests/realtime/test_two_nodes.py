@@ -47,8 +47,9 @@ class Nodes(NamedTuple):
 
 
 def owned(node: TestServer) -> list[str]:
+    """The consumers that run there."""
     assert node.core.ledger.leases is not None
-    return node.core.ledger.leases.owned()
+    return [name for name in node.core.ledger.leases.owned() if name.startswith("consumer.")]
 
 
 @asynccontextmanager
