@@ -188,7 +188,7 @@ class Core(Front):
         source = copy.source if copy is not None else None
         super().__init__(store, clock, views, head, limits, metrics, source)
         self.ledger = Ledger(
-            store, clock, metrics, self._committed, self._hint, self._others_committed, copy
+            store, head, clock, metrics, self._committed, self._hint, self._others_committed, copy
         )
         self.committer = self.batcher = self.ledger.batcher
         self.others = others or NoOthers()

@@ -51,7 +51,7 @@ async def _write(role: Role, store: Store, blobs: BlobStore) -> None:
     others = await others_of(redis_of(role.settings), store, head, role.metrics)
     topic = find_topic(role.settings)
     copy = topic.copy(store, head.epoch, role.clock, role.metrics) if topic is not None else None
-    ledger = Ledger(store, role.clock, role.metrics, committed, hint, others_committed, copy)
+    ledger = Ledger(store, head, role.clock, role.metrics, committed, hint, others_committed, copy)
     ledger.add_consumers(projections(timeline_limits(role.settings)), keep_of(role.settings))
     async with trio.open_nursery() as work:
         board = Switchboard(store, ledger.batcher, role.clock, head, work, others)

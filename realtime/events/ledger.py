@@ -23,7 +23,7 @@ from rpc.context import Clock
 from store.commit import forget_old_marks, forget_old_ops
 from store.errors import StoreError
 from store.interface import Store
-from store.log import Batch, Entry, Kind
+from store.log import Batch, Entry, Head, Kind
 from store.projections.base import (
     CountsHint,
     HomeHint,
@@ -50,6 +50,7 @@ class Ledger:
     def __init__(
         self,
         store: Store,
+        head: Head,
         clock: Clock,
         metrics: CollectorRegistry,
         on_commit: Callable[[Batch], None],
@@ -57,7 +58,8 @@ class Ledger:
         on_others: Callable[[Sequence[Entry], int], None],
         copy: LogCopy | None = None,
     ) -> None:
-        """They are called without waiting: `on_commit` after each commit and before its
+        """`head` is that of the log with which the node begins. The others are called without
+        waiting: `on_commit` after each commit and before its
         callers hear of it; `on_hints` with what live sessions may be told; `on_others` with
         what other nodes have committed, as far as it was read, and the position to which the
         log has come by it. With a `copy`
@@ -71,14 +73,16 @@ class Ledger:
         self.batcher = Batcher(store, clock, self._committed)
         self.consumers: list[Consumer] = []
         self.leases: leases.Leases | None = None
-        self.position = 0  # how far the log is known here
+        self.position = head.position  # how far the log is known here
         self._overseer: Overseer | None = None
         self._retention: Retention | None = None
         self._copy = copy
         self._source = copy.source if copy is not None else None
         source = self._source or DatabaseSource(store)
         self._tail = Tail(source, self._news) if store.shared else None
-        self._registration = Registration(store, lambda: self.position) if store.shared else None
+        self._registration = (
+            Registration(store, head, lambda: self.position) if store.shared else None
+        )
         gauges: Sequence[tuple[str, str, Callable[[], float]]] = (
             ("sunwire_batcher_waiting", "Changes queued.", self.batcher.waiting),
             ("sunwire_batches", "Batches committed.", lambda: self.batcher.batches),

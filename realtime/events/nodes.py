@@ -24,13 +24,14 @@ RENEW = 10.0  # seconds
 class Registration:
     """Keeps this node's row in the database, until it is cancelled."""
 
-    def __init__(self, store: Queries, position: Callable[[], int]) -> None:
-        """`position` is how far this node has followed the log."""
+    def __init__(self, store: Queries, head: Head, position: Callable[[], int]) -> None:
+        """`head` is that of the log with which the node begins, and `position` how far it has
+        followed the log since."""
         self._store = store
         self._position = position
         self._id = os.urandom(16)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._last: Head | None = None
+        self._last = head
 
     async def run(self) -> None:
         """Raises `Incompatible` when the log is another one by now, or an older state of it:
@@ -55,7 +56,7 @@ class Registration:
 
     def _compare(self, head: Head) -> None:
         last, self._last = self._last, head
-        if last is not None and (head.epoch != last.epoch or head.position < last.position):
+        if head.epoch != last.epoch or head.position < last.position:
             raise Incompatible(
                 f"the log was replaced under this server: it was at position {last.position} of "
                 f"epoch {last.epoch}, and is at {head.position} of epoch {head.epoch}"

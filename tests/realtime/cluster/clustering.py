@@ -78,7 +78,7 @@ class TestCluster:
         def reached(entries: Any, position: int) -> None:
             self.switchboard.reached(position, entries)
 
-        self.ledger = Ledger(self.store, clock, CollectorRegistry(), committed, hint, reached)
+        self.ledger = Ledger(self.store, head, clock, CollectorRegistry(), committed, hint, reached)
         self.ledger.add_consumers(projections())
         others = await others_of(self._connect, self.store.inner, head, CollectorRegistry())
         async with trio.open_nursery() as nursery:

@@ -52,7 +52,7 @@ class Answers:
 async def test_it_says_where_it_is_until_it_ends(autojump_clock: trio.testing.MockClock) -> None:
     store, position = Answers(HEAD), 3
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Registration(store, lambda: position).run)
+        nursery.start_soon(Registration(store, HEAD, lambda: position).run)
         await trio.sleep(RENEW + 1)
         position = 7
         await trio.sleep(RENEW)
@@ -67,7 +67,7 @@ async def test_a_store_that_is_away_is_asked_again(autojump_clock: trio.testing.
     store.fails_at_the_end = True
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Registration(store, lambda: 1).run)
+            nursery.start_soon(Registration(store, HEAD, lambda: 1).run)
             await trio.sleep(RENEW + 1)
             nursery.cancel_scope.cancel()
     assert len(store.said) == 2
@@ -81,6 +81,15 @@ async def test_a_store_that_is_away_is_asked_again(autojump_clock: trio.testing.
 async def test_another_log_ends_it(autojump_clock: trio.testing.MockClock, later: Head) -> None:
     store = Answers(HEAD, HEAD, later)
     with pytest.raises(Incompatible, match="replaced under this server: it was at position 10"):
-        await Registration(store, lambda: 1).run()
+        await Registration(store, HEAD, lambda: 1).run()
     assert trio.current_time() == 2 * RENEW
     assert store.forgotten
+
+
+async def test_another_log_than_the_node_began_with_ends_it_at_the_first_look(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = Answers(HEAD._replace(epoch=6))
+    with pytest.raises(Incompatible, match="of epoch 5, and is at 10 of epoch 6"):
+        await Registration(store, HEAD, lambda: 1).run()
+    assert trio.current_time() == 0
