@@ -1,6 +1,7 @@
 """The media host: takes uploads, serves photographs, and nothing else.
 
     PUT       /u/{media_id}?…             one upload, by its ticket
+    POST HEAD PATCH DELETE OPTIONS        the same in parts: `media.tus`, `media.draft`
     GET HEAD  /m/{media_id}/{preset}.{ext}  a variant, for whoever may see the object
     GET HEAD  /m/{media_id}/original      the uploaded bytes, for their owner alone: a camera
                                           writes the place and itself into them
@@ -24,12 +25,24 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from media import draft, tus
 from media.answers import SAFE_HEADERS, Answer, BlobSource, BytesSource, answer, cache_control
 from media.body import BODY, MediaConnection
 from media.cache import DiskCache
-from media.errors import BadRequest, Busy, Failed, MediaError, Missing, NotAllowed
+from media.errors import (
+    BadRequest,
+    Busy,
+    Failed,
+    Gone,
+    MediaError,
+    Missing,
+    NotAllowed,
+    OffsetConflict,
+)
 from media.flights import Flights
+from media.fronts import Asked
 from media.metrics import MediaMetrics
+from media.parts import PartUploads
 from media.presets import MIMES, chosen_format
 from media.settings import MediaSettings
 from media.uploads import OnProgress, Uploads
@@ -97,6 +110,7 @@ def create_app(deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> Qu
     for rule, handler, methods in (
         ("/m/<path:rest>", host.serve, ["GET", "HEAD"]),
         ("/u/<path:rest>", host.upload, ["PUT"]),
+        ("/u/<path:rest>", host.resume, ["POST", "HEAD", "PATCH", "DELETE", "OPTIONS"]),
     ):
         app.add_url_rule(rule, view_func=handler, methods=methods, provide_automatic_options=False)
     app.register_error_handler(Exception, host.failed)
@@ -121,6 +135,15 @@ class _Host:
             deps.metrics,
             deps.on_progress,
         )
+        self._parts = PartUploads(
+            deps.settings,
+            deps.reads,
+            deps.committer,
+            deps.blobs,
+            self._uploads,
+            deps.metrics,
+            deps.on_progress,
+        )
 
     async def check_headers(self) -> None:
         if len(request.headers) > self._deps.settings.max_headers:
@@ -137,6 +160,41 @@ class _Host:
             ticket, scope[BODY], None if length is None else int(length)
         )
         return _json(201, MessageToDict(self._views.media(media)))
+
+    async def resume(self, rest: str) -> Response:
+        """An upload in parts, in either of the two protocols."""
+        if request.method == "OPTIONS":
+            return Response(
+                b"", status=204, headers=tus.capabilities(self._deps.settings.max_upload_bytes)
+            )
+        method = request.method
+        is_tus = "Tus-Resumable" in request.headers
+        if is_tus and method == "POST":  # for clients that cannot say what they mean
+            method = request.headers.get("X-HTTP-Method-Override", method)
+        path, query = _raw_target()
+        now_ms = self._deps.clock.now_ms()
+        try:
+            ticket = self._deps.signer.parse_upload(path, query, now_ms)
+        except Expired as error:
+            raise Gone(str(error)) from error
+        scope: Any = request.scope
+        asked = Asked(
+            method=method,
+            headers=request.headers,
+            target=f"{path.decode('ascii')}?{query.decode('ascii')}",
+            ticket=ticket,
+            body=scope[BODY],
+            now_ms=now_ms,
+        )
+        said = await (tus if is_tus else draft).answer(asked, self._parts)
+        if said.media is None:
+            response = Response(b"", status=said.status)
+            response.headers.pop("Content-Type", None)
+            response.headers["Cache-Control"] = "no-store"
+        else:
+            response = _json(said.status, MessageToDict(self._views.media(said.media)))
+        response.headers.update(said.headers)
+        return response
 
     async def serve(self, rest: str) -> Response:
         path, query = _raw_target()
@@ -186,13 +244,23 @@ class _Host:
         response = _json(known.status, {"error": {"code": known.code, "message": known.message}})
         if known.retry_after:
             response.headers["Retry-After"] = str(known.retry_after)
+        if isinstance(error, OffsetConflict):
+            response.headers["Upload-Offset"] = str(error.offset)
         if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or []))
         return response
 
     async def finished(self, response: Response) -> Response:
         response.headers.update(SAFE_HEADERS)
-        kind = {"PUT": "upload", "GET": "serve", "HEAD": "serve"}.get(request.method, "other")
+        if "Tus-Resumable" in request.headers:
+            response.headers["Tus-Resumable"] = response.headers["Tus-Version"] = tus.VERSION
+        kind = {
+            "PUT": "upload",
+            "POST": "upload",
+            "PATCH": "upload",
+            "GET": "serve",
+            "HEAD": "serve",
+        }.get(request.method, "other")
         self._deps.metrics.answers.labels(kind, str(response.status_code)).inc()
         return response
 

@@ -6,11 +6,15 @@ MediaError            an answer with a status, a code and a message as JSON
     Missing           404  no such media, or none that this viewer may know of
     Stalled           408  the body did not come in time: send it again
     Taken             409  other bytes were stored under this ticket
+    OffsetConflict    409  the upload is at another offset: ask where, and go on from there
+    Gone              410  the upload's time is over
+    WrongVersion      412  of the tus protocol
     TooLarge          413
     WrongType         415  not one of the image types, whatever its name says
     RangeRefused      416
     MediaRefused      422  an image, but broken, lying or too big to decode: final
         WorkerDied    422  its decoder died or ran out of time
+    Mismatch          460  the bytes do not have the announced checksum: send them again
     Busy              503  too much at once: again after `retry_after` seconds
     Failed            500  ours
 
@@ -50,6 +54,22 @@ class Taken(MediaError):
     status, code = 409, "CONFLICT"
 
 
+class OffsetConflict(MediaError):
+    status, code = 409, "CONFLICT"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the upload is at offset {offset}")
+        self.offset = offset
+
+
+class Gone(MediaError):
+    status, code = 410, "EXPIRED"
+
+
+class WrongVersion(MediaError):
+    status, code = 412, "WRONG_VERSION"
+
+
 class TooLarge(MediaError):
     status, code = 413, "TOO_LARGE"
 
@@ -68,6 +88,10 @@ class MediaRefused(MediaError):
 
 class WorkerDied(MediaRefused):
     """The process that decoded it was killed: by the system, its limits, or our patience."""
+
+
+class Mismatch(MediaError):
+    status, code = 460, "CHECKSUM_MISMATCH"  # the status is tus's own
 
 
 class Busy(MediaError):

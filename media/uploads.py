@@ -80,19 +80,25 @@ class Uploads:
     ) -> MediaRecord:
         """Takes the one body of a verified ticket. Answers a repeat with the same bytes as the
         first time. Raises `MediaError`, or the store's errors."""
+        media = await self.reserved(ticket)
+        check_length(media.size, content_length, self._settings.max_upload_bytes)
+        with self.counted(), trio.move_on_after(self._settings.upload_seconds):
+            async with self._blobs.stage() as staged:
+                return await self._receive(media, body, staged)
+        raise Stalled("the upload takes too long")
+
+    async def reserved(self, ticket: UploadUrl) -> MediaRecord:
+        """The object that a ticket is for. Raises `Missing` or `NotAllowed`."""
         media = (await self._reads.read(media_by_id, [ticket.media_id])).get(ticket.media_id)
         if media is None:
             raise Missing("no such ticket")
         if ticket.max_bytes != media.size:
             raise NotAllowed("the ticket is for another size")
-        check_length(media.size, content_length, self._settings.max_upload_bytes)
-        with self._counted(), trio.move_on_after(self._settings.upload_seconds):
-            async with self._blobs.stage() as staged:
-                return await self._receive(media, body, staged)
-        raise Stalled("the upload takes too long")
+        return media
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def counted(self) -> Iterator[None]:
+        """One of the uploads that may be under way at once. Raises `Busy`."""
         if self._open >= self._settings.max_uploads:
             raise Busy("too many uploads at once")
         self._open += 1
@@ -108,6 +114,10 @@ class Uploads:
 
     async def _receive(self, media: MediaRecord, body: Body, staged: Staged) -> MediaRecord:
         kind = await self._stream(media, body, staged)
+        return await self.complete(media, kind, staged)
+
+    async def complete(self, media: MediaRecord, kind: ImageType, staged: Staged) -> MediaRecord:
+        """Makes the object of all its bytes. Raises `MediaError`, or the store's errors."""
         info = await staged.finish()
         if media.stored and media.blob_hash != info.digest:
             raise Taken("other bytes were stored under this ticket")
@@ -140,6 +150,12 @@ class Uploads:
         except DomainError as error:
             raise BadRequest(error.message) from error
 
+    async def next_piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """None at the end of a body. Raises `Stalled`."""
+        with trio.move_on_after(self._settings.stall_seconds):
+            return await anext(pieces, None)
+        raise Stalled("the body has stalled")
+
     async def _stream(self, media: MediaRecord, body: Body, staged: Staged) -> ImageType:
         """Everything that comes, up to the announced size and not a byte more."""
         kind: ImageType | None = None
@@ -147,10 +163,7 @@ class Uploads:
         told = 0
         pieces = aiter(body)
         while True:
-            with trio.move_on_after(self._settings.stall_seconds) as waited:
-                piece = await anext(pieces, None)
-            if waited.cancelled_caught:
-                raise Stalled("the body has stalled")
+            piece = await self.next_piece(pieces)
             if piece is None:
                 break
             if staged.size + len(piece) > media.size:
@@ -158,7 +171,7 @@ class Uploads:
             if kind is None:
                 begin += piece[:SNIFF_BYTES]
                 if len(begin) >= min(SNIFF_BYTES, media.size):
-                    kind = _known(begin)
+                    kind = known_type(begin)
             await staged.write(piece)
             self._metrics.uploaded_bytes.inc(len(piece))
             if staged.size - told >= CHUNK or staged.size == media.size:
@@ -166,10 +179,11 @@ class Uploads:
                 self._on_progress(media.owner_id, media.id, told, media.size)
         if staged.size != media.size:
             raise BadRequest(f"{staged.size} of {media.size} bytes came")
-        return kind or _known(begin)
+        return kind or known_type(begin)
 
 
-def _known(begin: bytes) -> ImageType:
+def known_type(begin: bytes) -> ImageType:
+    """By the first `SNIFF_BYTES`. Raises `WrongType`."""
     kind = sniff(begin)
     if kind is None:
         raise WrongType("only JPEG, PNG, WebP, GIF and AVIF images are taken")

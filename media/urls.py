@@ -2,7 +2,7 @@
 
     /m/{media_id}/{preset}.{ext}    a variant; without .{ext} the Accept header chooses
     /m/{media_id}/original          the bytes as they were uploaded
-    /u/{media_id}?n=…&e=…&s=…       takes one PUT of at most n bytes until e
+    /u/{media_id}?n=…&e=…&s=…       takes one upload of n bytes until e, whole or in parts
 
 A signed `/m/` URL ends in `?v={viewer}&e={expires_ms}&s={signature}`. The signature is
 HMAC-SHA256 over the raw bytes before `&s=`, in base64url. There is one spelling of each URL:
@@ -60,6 +60,7 @@ class UploadUrl:
 
     media_id: str
     max_bytes: int
+    expires_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,11 @@ class Signer:
         if ticket is None:
             raise BadSignature("not a ticket")
         self._verify(path, query, ticket["signature"], int(ticket["expires"]), now_ms)
-        return UploadUrl(media_id=target["id"].decode(), max_bytes=int(ticket["bytes"]))
+        return UploadUrl(
+            media_id=target["id"].decode(),
+            max_bytes=int(ticket["bytes"]),
+            expires_ms=int(ticket["expires"]),
+        )
 
     def parse_media(self, path: bytes, query: bytes, now_ms: int) -> MediaUrl:
         """Raises `BadUrl`, `BadSignature` or `Expired`. Says nothing about permission."""

@@ -9,7 +9,8 @@ from store.changes.base import Key, SingleChange
 from store.changes.uses import add_usage
 from store.errors import Conflict, Invalid, NotFound, OverQuota
 from store.log import Kind, Stream, WriteTransaction
-from store.queries.media import COLUMNS, media_by_id, media_of_owner_by_hash, usage
+from store.queries.media import COLUMNS, drop_media, media_by_id, media_of_owner_by_hash, usage
+from store.queries.upload_parts import drop_parts
 from store.records import MediaRecord, Purpose
 from store.transaction import Value
 
@@ -98,9 +99,11 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             raise Invalid("the size is not the announced one")
         if found.blob_hash not in (b"", self.blob_hash):
             raise Invalid("the bytes do not have the announced digest")
-        return await _stored(
+        stored = await _stored(
             tx, found, self.blob_hash, self.mime, self.width, self.height, self.color
         )
+        await drop_parts(tx, self.media_id)
+        return stored
 
 
 async def _stored(
@@ -133,6 +136,25 @@ async def _stored(
     )
     await _insert(tx, stored)
     return stored
+
+
+class DropTicket(SingleChange[int], frozen=True, kw_only=True):
+    """Removes a reserved object whose bytes have not come, with the parts that have; answers
+    how many objects that were. A stored one stays. A change, so that the bytes are not stored
+    at the same moment; not in the log, for nobody has seen the object."""
+
+    RESULT: ClassVar[type[int]] = int
+
+    media_id: str
+
+    def excludes(self) -> Sequence[Key]:
+        return (("media", self.media_id),)
+
+    async def apply_one(self, tx: WriteTransaction) -> int:
+        found = await tx.rows(
+            "SELECT id, owner_id, size FROM media WHERE id = ? AND state = 0", (self.media_id,)
+        )
+        return await drop_media(tx, found)
 
 
 async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:

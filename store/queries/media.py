@@ -69,16 +69,18 @@ async def media_by_position(tx: Transaction, positions: Iterable[int]) -> dict[i
 
 
 async def referenced_blobs(tx: Transaction, digests: Iterable[bytes]) -> set[bytes]:
-    """Those of the digests that a stored object refers to."""
+    """Those of the digests that a stored object, or a part of an upload, refers to."""
     wanted = list(dict.fromkeys(digests))
     if not wanted:
         return set()
-    found = await tx.rows(
-        "SELECT DISTINCT blob_hash FROM media WHERE state = 1 AND blob_hash IN "
-        + tx.dialect.in_list(len(wanted)),
-        wanted,
+    among = tx.dialect.in_list(len(wanted))
+    found = await tx.rows_many(
+        [
+            (f"SELECT blob_hash FROM media WHERE state = 1 AND blob_hash IN {among}", wanted),
+            (f"SELECT digest FROM upload_parts WHERE digest IN {among}", wanted),
+        ]
     )
-    return {row[0] for row in found}
+    return {row[0] for rows in found for row in rows}
 
 
 async def forget_old_tickets(tx: Transaction, before_ms: int, limit: int) -> int:
@@ -92,7 +94,8 @@ async def forget_old_tickets(tx: Transaction, before_ms: int, limit: int) -> int
 
 
 async def drop_media(tx: Transaction, found: Sequence[Row]) -> int:
-    """Drops objects given as (id, owner's id, size), and what they come to for their owners."""
+    """Drops objects given as (id, owner's id, size), what has come of their
+    bytes, and what they come to for their owners."""
     if not found:
         return 0
     gone: dict[int, Usage] = {}
@@ -103,10 +106,11 @@ async def drop_media(tx: Transaction, found: Sequence[Row]) -> int:
         "UPDATE media_usage SET objects = objects - ?, bytes = bytes - ? WHERE owner_id = ?",
         [(one.objects, one.bytes, owner_id) for owner_id, one in sorted(gone.items())],
     )
-    return await tx.run(
-        "DELETE FROM media WHERE id IN " + tx.dialect.in_list(len(found)),
-        [row[0] for row in found],
-    )
+    ids = [row[0] for row in found]
+    among = tx.dialect.in_list(len(ids))
+    gone_now = await tx.run(f"DELETE FROM media WHERE id IN {among}", ids)
+    await tx.run(f"DELETE FROM upload_parts WHERE media_id IN {among}", ids)
+    return gone_now
 
 
 class Usage(NamedTuple):

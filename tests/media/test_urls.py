@@ -61,7 +61,7 @@ def test_a_signed_link_comes_back_as_it_was_made(
 @given(media_id=ids, size=numbers, now=numbers, life=st.integers(1, 10**6))
 def test_a_ticket_comes_back_as_it_was_made(media_id: str, size: int, now: int, life: int) -> None:
     path, query = split(signer.upload_url(media_id, size, now + life))
-    assert signer.parse_upload(path, query, now) == UploadUrl(media_id, size)
+    assert signer.parse_upload(path, query, now) == UploadUrl(media_id, size, now + life)
     with pytest.raises(Expired):
         signer.parse_upload(path, query, now + life)
 

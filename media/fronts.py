@@ -1,0 +1,44 @@
+"""What the two front ends of resumable uploads have in common: a request in, an answer out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from werkzeug.datastructures import Headers
+
+from media.errors import BadRequest
+from media.uploads import Body
+from media.urls import UploadUrl
+from store.records import MediaRecord
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request about the upload of a verified ticket."""
+
+    method: str
+    headers: Headers
+    target: str  # path and query: where the upload is to be found again
+    ticket: UploadUrl
+    body: Body
+    now_ms: int
+
+    def number(self, name: str) -> int | None:
+        """A header's number of bytes; None without one. Raises `BadRequest`."""
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
+            raise BadRequest(f"{name} is no number of bytes")
+        return int(value)
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self.number("Content-Length")) or "Transfer-Encoding" in self.headers
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    media: MediaRecord | None = None  # the finished object, when the client reads bodies

@@ -1,0 +1,86 @@
+"""The state machine of an upload that is sent in parts (pure): what is accepted next.
+
+All front ends ask it, whatever their headers are called. An upload has a length known from its
+ticket, an offset that only grows, and an end in time; it is finished when the two meet.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from media.errors import BadRequest, Gone, Mismatch, OffsetConflict, TooLarge
+
+CHECKSUMS = ("sha1", "sha256")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Where an upload stands. Bytes, and Unix milliseconds."""
+
+    length: int
+    offset: int
+    expires_ms: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.offset <= self.length:
+            raise ValueError("an offset outside the upload")
+
+    @property
+    def finished(self) -> bool:
+        return self.offset == self.length
+
+    @property
+    def left(self) -> int:
+        return self.length - self.offset
+
+    def begin(self, offset: int, content_length: int | None, now_ms: int) -> None:
+        """Whether a request may send on from `offset`. Raises `Gone`, `OffsetConflict` or
+        `TooLarge`."""
+        if now_ms >= self.expires_ms:
+            raise Gone("the upload has expired")
+        if offset != self.offset:
+            raise OffsetConflict(self.offset)
+        if content_length is not None and content_length > self.left:
+            raise TooLarge(f"the upload lacks {self.left} bytes")
+
+    def announce(self, length: int) -> None:
+        """What the client says of the whole. Raises `TooLarge` or `BadRequest`."""
+        if length > self.length:
+            raise TooLarge(f"the ticket is for {self.length} bytes")
+        if length < self.length:
+            raise BadRequest(f"the ticket is for {self.length} bytes, not {length}")
+
+    def received(self, count: int) -> Upload:
+        """After so many bytes more. Raises `TooLarge`."""
+        if count > self.left:
+            raise TooLarge(f"the ticket is for {self.length} bytes")
+        return replace(self, offset=self.offset + count)
+
+
+class Checksum:
+    """The digest that a request announced of its own body."""
+
+    def __init__(self, header: str) -> None:
+        """Of the form `sha1 {base64}`. Raises `BadRequest` for any other."""
+        name, _, encoded = header.partition(" ")
+        if name not in CHECKSUMS:
+            raise BadRequest("the checksum is of no known algorithm")
+        self._hash: Any = hashlib.new(name, usedforsecurity=False)
+        try:
+            self._wanted = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise BadRequest("the checksum is not base64") from error
+        if len(self._wanted) != self._hash.digest_size:
+            raise BadRequest("the checksum has another size")
+
+    def update(self, data: bytes) -> None:
+        self._hash.update(data)
+
+    def check(self) -> None:
+        """Raises `Mismatch`."""
+        if self._hash.digest() != self._wanted:
+            raise Mismatch("the bytes do not have the announced checksum")

@@ -1,0 +1,222 @@
+"""Uploads in parts, through the application: both protocols, and what cuts them off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.errors import MediaError, OffsetConflict
+from media.parts import PartUploads
+from media.resumable import Upload
+from media.urls import UploadUrl
+from store.collect import BLOB_GRACE_MS, TICKET_GRACE_MS, collect
+from store.records import MediaRecord
+from tests.media import samples
+from tests.media.host import NOW, Host, Reply, open_host
+
+JPEG = samples.jpeg()
+HALF = len(JPEG) // 2
+SHA1 = "sha1 " + base64.b64encode(hashlib.sha1(JPEG).digest()).decode()
+
+
+async def tus(host: Host, method: str, path: str, data: bytes = b"", **headers: str) -> Reply:
+    wanted = {"Tus_Resumable": "1.0.0", "Content_Type": "application/offset+octet-stream"}
+    return await host.request(method, path, data, **(wanted | headers))
+
+
+async def patch(host: Host, path: str, offset: int, data: bytes, **headers: str) -> Reply:
+    return await tus(host, "PATCH", path, data, Upload_Offset=str(offset), **headers)
+
+
+async def offset_of(host: Host, path: str) -> int:
+    return int((await tus(host, "HEAD", path)).headers["upload-offset"])
+
+
+async def test_tus_from_creation_to_the_object(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        made = await tus(host, "POST", host.ticket(media), Upload_Length=str(len(JPEG)))
+        assert made.status == 201
+        path = made.headers["location"]
+        assert await offset_of(host, path) == 0
+        first = await patch(host, path, 0, JPEG[:HALF])
+        assert (first.status, first.headers["upload-offset"]) == (204, str(HALF))
+        assert await offset_of(host, path) == HALF
+        assert (await patch(host, path, HALF, JPEG[HALF:])).status == 204
+        assert (await host.row(media.id)).blob_hash == hashlib.sha256(JPEG).digest()
+        assert await offset_of(host, path) == len(JPEG)
+
+
+async def test_tus_refusals(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        path = host.ticket(media)
+        old = host.ticket(media, expires_ms=NOW)
+        assert (await tus(host, "HEAD", path, Tus_Resumable="0.2.2")).status == 412
+        assert (await tus(host, "POST", path, Upload_Length=str(len(JPEG) + 1))).status == 413
+        assert (await tus(host, "POST", path, Upload_Length="-1")).status == 400
+        assert (await patch(host, path, 1, JPEG)).status == 409
+        assert (await patch(host, path, 0, JPEG + b"x")).status == 413
+        assert (await patch(host, path, 0, JPEG, Content_Type="text/plain")).status == 415
+        assert (await patch(host, path, 0, JPEG[:-1], Upload_Checksum=SHA1)).status == 460
+        assert (await patch(host, path, 0, JPEG, Upload_Checksum="md5 AAAA")).status == 400
+        assert (await patch(host, path.replace("&s=", "&s=A"), 0, JPEG)).status == 403
+        assert (await patch(host, old, 0, JPEG)).status == 410
+        assert await offset_of(host, path) == 0
+        assert (await patch(host, path, 0, JPEG, Upload_Checksum=SHA1)).status == 204
+        assert (await tus(host, "DELETE", path)).status == 409
+
+
+async def test_a_terminated_upload_is_gone(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        await patch(host, host.ticket(media), 0, JPEG[:HALF])
+        assert (await tus(host, "DELETE", host.ticket(media))).status == 204
+        assert (await tus(host, "HEAD", host.ticket(media))).status == 404
+
+
+async def test_what_is_no_image_leaves_the_upload_at_its_beginning(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        broken = JPEG[:HALF]
+        media = await host.reserve(broken)
+        await patch(host, host.ticket(media), 0, broken[:100])
+        assert (await patch(host, host.ticket(media), 100, broken[100:])).status == 422
+        assert await offset_of(host, host.ticket(media)) == 0
+
+
+async def test_the_draft_from_the_first_request_to_the_object(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        made = await host.request("POST", host.ticket(media), JPEG[:HALF], Upload_Complete="?0")
+        assert (made.status, made.headers["upload-complete"]) == (201, "?0")
+        path = made.headers["location"]
+        head = await host.request("HEAD", path)
+        assert head.headers["upload-offset"] == str(HALF)
+        rest = {"Content_Type": "application/partial-upload", "Upload_Complete": "?1"}
+        wrong = await host.request("PATCH", path, JPEG[HALF:], Upload_Offset="1", **rest)
+        assert (wrong.status, wrong.headers["upload-offset"]) == (409, str(HALF))
+        done = await host.request("PATCH", path, JPEG[HALF:], Upload_Offset=str(HALF), **rest)
+        assert (done.status, done.headers["upload-complete"]) == (200, "?1")
+        assert done.json["id"] == media.id
+
+
+# What cuts an upload off. Requests are made of the parts' own calls: a client that leaves is a
+# cancelled one.
+
+
+def parts(host: Host) -> PartUploads:
+    return PartUploads(
+        host.settings,
+        host.store,
+        host.batcher,
+        host.blobs,
+        host.uploads,
+        host.metrics,
+        lambda *values: None,
+    )
+
+
+class Dropped:
+    """A body that ends in the middle: the client has gone."""
+
+    def __init__(self, data: bytes, gone: trio.CancelScope | None = None) -> None:
+        self._pieces = [data]
+        self._gone = gone
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop()
+        if self._gone is None:
+            raise StopAsyncIteration
+        self._gone.cancel()
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+def ticket_of(media: MediaRecord) -> UploadUrl:
+    return UploadUrl(media.id, media.size, NOW + 1000)
+
+
+async def test_what_came_before_each_of_three_disconnections_is_kept(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        step = len(JPEG) // 4
+        for at in (0, step, 2 * step):
+            with trio.CancelScope() as scope:
+                body = Dropped(JPEG[at : at + step], scope)
+                await parts(host).append(ticket_of(media), at, body, None, NOW)
+            assert scope.cancelled_caught
+            _, upload = await parts(host).look(ticket_of(media))  # as another node sees it
+            assert upload.offset == at + step
+        at = 3 * step
+        stored, _ = await parts(host).append(ticket_of(media), at, Dropped(JPEG[at:]), None, NOW)
+        assert stored.blob_hash == hashlib.sha256(JPEG).digest()
+
+
+async def test_of_two_requests_at_one_offset_one_is_kept(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        ends: list[str] = []
+
+        async def one(data: bytes) -> None:
+            try:
+                await parts(host).append(ticket_of(media), 0, Dropped(data), None, NOW)
+                ends.append("kept")
+            except OffsetConflict:
+                ends.append("refused")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one, JPEG[:HALF])
+            nursery.start_soon(one, JPEG[: HALF - 1])
+        assert sorted(ends) == ["kept", "refused"]
+
+
+async def test_parts_are_kept_as_long_as_their_ticket(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+        await patch(host, host.ticket(media), 0, JPEG[:HALF])
+        blobs = host.blobs
+        await collect(host.store, blobs, NOW)
+        assert await host.holds(JPEG[:HALF])
+        late = 4 * 10**12  # both clocks are behind it
+        assert late > NOW + TICKET_GRACE_MS + BLOB_GRACE_MS
+        await collect(host.store, blobs, late)  # its ticket
+        await collect(host.store, blobs, late)  # what nothing refers to now
+        assert not await host.holds(JPEG[:HALF])
+
+
+@given(
+    st.integers(0, 1000),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 400), st.integers(0, 2000))),
+)
+def test_an_offset_only_grows_and_only_by_what_was_sent_at_it(
+    length: int, requests: list[tuple[int, int, int]]
+) -> None:
+    upload = Upload(length, 0, 1000)
+    for offset, size, now_ms in requests:
+        before = upload
+        try:
+            upload.begin(offset, size, now_ms)
+            upload = upload.received(size)
+        except MediaError:
+            assert upload is before
+            assert offset != upload.offset or size > upload.left or now_ms >= 1000
+        else:
+            assert offset == before.offset
+            assert upload.offset == offset + size <= length
+    assert upload.finished == (upload.offset == length)
+
+
+def test_an_offset_lies_within_the_upload() -> None:
+    with pytest.raises(ValueError, match="outside"):
+        Upload(1, 2, 0)
