@@ -46,8 +46,9 @@ def meta(
 
 
 def _settings_for(command: str, file: Path) -> cyclopts.config.Dict | None:
-    """Those of the file that the command takes: `serve` is told of those that nobody knows."""
-    if command == "serve":
+    """Those of the file that the command takes: `serve` and `doctor` are told of those that
+    nobody knows."""
+    if command in ("serve", "doctor"):
         # By the command's name: a setting may be named as another one is.
         return cyclopts.config.Dict({command: _read(file)}, source=str(file))
     if command in ON_THE_STORE:

@@ -57,16 +57,21 @@ async def open_reads(settings: Settings) -> AsyncIterator[Reads]:
             await reads.aclose()
 
 
-async def _open(settings: Settings) -> Store:
-    if settings.store == SQLITE:
-        return SqliteStore.open(settings.database, readers=settings.readers)
+def address_of(settings: Settings) -> mysql.Address:
+    """Of a store that is not the embedded one. Raises `StartError`."""
     # Never repeat it: there is a password in it.
     if not mysql.is_mysql(settings.store):
         raise StartError("--store must be sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE")
     try:
-        address = mysql.parse(settings.store)
+        return mysql.parse(settings.store)
     except ValueError as error:
         raise StartError(f"--store is not the URL of a database: {error}") from None
+
+
+async def _open(settings: Settings) -> Store:
+    if settings.store == SQLITE:
+        return SqliteStore.open(settings.database, readers=settings.readers)
+    address = address_of(settings)
     try:
         from store.mysql.store import MysqlStore
     except ModuleNotFoundError as error:

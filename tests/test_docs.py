@@ -13,6 +13,7 @@ import pytest
 import trio.testing
 
 import realtime.testing
+from realtime.doctor import CHECKS
 from realtime.gateway.limits import GatewayLimits
 from realtime.settings import Settings
 from realtime.testing import FaultyStream, Line, TestClient, TestServer, open_test_server
@@ -271,6 +272,10 @@ def test_settings_are_those_of_the_code() -> None:
     assert (found[data][0], found[data][2]) == (expected[data][0], expected[data][2])
     del found[data], expected[data]
     assert found == expected
+
+
+def test_checks_are_those_of_the_doctor() -> None:
+    assert columns(tables("operating.md")["check"], 0) == [(name,) for name in CHECKS]
 
 
 def test_the_lines_of_the_log_that_call_for_action_are_explained() -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "log": "Looks into the event log and after its consumers.",
     "demo": "Starts a server and lets people use it; compares what each received.",
     "bench": "Measures a server of its own, in a temporary folder, over real sockets.",
+    "doctor": "Examines what a server would run on, and says what is wrong and what to do.",
     "migrate": "Brings the database up to date, or shows what there is to do.",
 }
 """What each does. It is the `app` of the module here of its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from dataclasses import replace
@@ -11,9 +12,10 @@ import pytest
 
 from store.errors import Incompatible, StoreError, Unavailable
 from store.mysql.address import Address
-from store.mysql.checks import check, version_of
+from store.mysql.checks import check
 from store.mysql.connection import Answer, Limits
 from store.mysql.dialect import Flavour
+from store.mysql.judging import is_small, version_of
 from store.mysql.store import MysqlStore
 from tests.contracts.mysql import Admin
 
@@ -23,37 +25,45 @@ ADDRESS = Address(host="db", port=3306, user="ann", password="secret", database=
 class Server:
     """Answers what it is asked about its variables."""
 
-    def __init__(self, flavour: Flavour, modes: str, *variables: Any) -> None:
+    def __init__(self, flavour: Flavour, characters: str, values: dict[str, str]) -> None:
         self.flavour = flavour
-        self._row = (modes, *variables)
+        self._characters, self._values = characters, values
 
     async def execute(self, sql: str) -> Answer:
-        assert sql.count("@@") == len(self._row)
-        return Answer([self._row], 0, b"")
+        if "@@character_set_database" in sql:
+            return Answer([(self._characters,)], 0, b"")
+        assert all(f"'{name}'" in sql for name in self._values)
+        return Answer(list(self._values.items()), 0, b"")
 
 
-GOOD: dict[str, Any] = {
-    "modes": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+GOOD = {
+    "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
     "version": "10.11.19-MariaDB-0+deb12u1",
-    "characters": "utf8mb4",
-    "packet": 1 << 24,
-    "log_bin": 1,
+    "max_allowed_packet": "16777216",
+    "log_bin": "ON",
     "binlog_format": "MIXED",
-    "flush": 1,
-    "read_only": 0,
+    "sync_binlog": "1",
+    "innodb_flush_log_at_trx_commit": "1",
+    "innodb_doublewrite": "ON",
+    "innodb_buffer_pool_size": "134217728",
+    "max_connections": "151",
+    "read_only": "OFF",
+    "wsrep_on": "OFF",
 }
 
 
-async def checked(flavour: Flavour = Flavour.MARIADB, **changed: Any) -> list[str]:
-    values = {**GOOD, **changed}
-    server: Any = Server(flavour, *values.values())
+async def checked(
+    flavour: Flavour = Flavour.MARIADB, characters: str = "utf8mb4", **changed: Any
+) -> list[str]:
+    server: Any = Server(flavour, characters, {**GOOD, **changed})
     return await check(server, ADDRESS)
 
 
 async def test_a_good_server_gives_no_cause_for_remarks() -> None:
     assert await checked() == []
     assert await checked(Flavour.MYSQL, version="8.4.3") == []
-    assert await checked(read_only="OFF", log_bin=0, binlog_format="STATEMENT") == []
+    assert await checked(read_only="0", log_bin="OFF", binlog_format="STATEMENT") == []
+    assert await checked(log_bin="0", sync_binlog="0") == []
 
 
 @pytest.mark.parametrize(
@@ -62,11 +72,11 @@ async def test_a_good_server_gives_no_cause_for_remarks() -> None:
         ({"version": "10.5.26-MariaDB"}, "MariaDB 10.5.26, which is too old: 10.6.0"),
         ({"flavour": Flavour.MYSQL, "version": "5.7.44"}, "MySQL 5.7.44, which is too old: 8.0"),
         ({"characters": "latin1"}, "ALTER DATABASE sunwire CHARACTER SET utf8mb4"),
-        ({"modes": "NO_ENGINE_SUBSTITUTION"}, "STRICT_TRANS_TABLES"),
-        ({"modes": ""}, "strict mode"),
+        ({"sql_mode": "NO_ENGINE_SUBSTITUTION"}, "STRICT_TRANS_TABLES"),
+        ({"sql_mode": ""}, "strict mode"),
         ({"binlog_format": "STATEMENT"}, "set binlog_format to ROW"),
-        ({"packet": 1 << 20}, "max_allowed_packet of .* is 1048576"),
-        ({"read_only": 1}, "read-only"),
+        ({"max_allowed_packet": "1048576"}, "max_allowed_packet of .* is 1048576"),
+        ({"read_only": "ON"}, "read-only"),
     ],
 )
 async def test_what_is_wrong_and_what_to_do(changed: dict[str, Any], sentence: str) -> None:
@@ -78,9 +88,34 @@ async def test_what_is_wrong_and_what_to_do(changed: dict[str, Any], sentence: s
     assert "\n" not in str(caught.value)
 
 
-async def test_what_is_unwise_is_remarked() -> None:
-    (remark,) = await checked(flush=2)
-    assert "innodb_flush_log_at_trx_commit" in remark
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"innodb_flush_log_at_trx_commit": "2"}, "is 2, so a power cut may lose .*: set it to 1"),
+        ({"sync_binlog": "0"}, "sync_binlog is 0, so replicas .*: set it to 1"),
+        ({"innodb_doublewrite": "OFF"}, "may tear pages: set it to ON"),
+        ({"wsrep_on": "ON"}, "Galera .*one node"),
+    ],
+)
+async def test_what_is_unwise_is_remarked(changed: dict[str, Any], sentence: str) -> None:
+    (remark,) = await checked(**changed)
+    assert re.search(sentence, remark)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"innodb_buffer_pool_size": "8388608"}, "innodb_buffer_pool_size is 8 MiB"),
+        ({"max_connections": "50"}, "max_connections is 50, and each server opens up to 9"),
+        ({"max_connections": "151", "few": "1"}, ""),
+    ],
+)
+def test_a_server_that_is_small_is_told_from_one_that_is_not(
+    changed: dict[str, str], sentence: str
+) -> None:
+    found = [str(flaw) for flaw in is_small({**GOOD, **changed}, 9)]
+    assert len(found) == bool(sentence)
+    assert sentence in "".join(found)
 
 
 @pytest.mark.parametrize(
