@@ -15,7 +15,7 @@ from realtime.startup import StartError
 from rpc.context import Clock
 from store.blobs import BlobStore, LocalBlobs, MovingBlobs
 from store.blobs.cassandra import address as cassandra
-from store.errors import Incompatible, StoreError
+from store.errors import NoTables, StoreError
 from store.interface import Store
 from store.queries.leases import release_leases, take_leases
 
@@ -94,7 +94,7 @@ def _starts(flag: str) -> Iterator[None]:
 async def _has_tables(url: str) -> bool:
     try:
         await (await _connect(url)).aclose()
-    except Incompatible:
+    except NoTables:
         return False
     return True
 

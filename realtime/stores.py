@@ -68,12 +68,11 @@ def address_of(settings: Settings) -> mysql.Address:
         raise StartError(f"--store is not the URL of a database: {error}") from None
 
 
-async def _open(settings: Settings) -> Store:
-    if settings.store == SQLITE:
-        return SqliteStore.open(settings.database, readers=settings.readers)
-    address = address_of(settings)
+@contextmanager
+def driver_needed() -> Iterator[None]:
+    """Around the import of what imports the driver. Raises `StartError` where it is not there."""
     try:
-        from store.mysql.store import MysqlStore
+        yield
     except ModuleNotFoundError as error:
         if error.name != "asyncmy":
             raise
@@ -81,6 +80,14 @@ async def _open(settings: Settings) -> Store:
             "the store mysql:// needs the package asyncmy: install requirements/full.txt, or "
             "sunwire[mysql]"
         ) from error
+
+
+async def _open(settings: Settings) -> Store:
+    if settings.store == SQLITE:
+        return SqliteStore.open(settings.database, readers=settings.readers)
+    address = address_of(settings)
+    with driver_needed():
+        from store.mysql.store import MysqlStore
     store = await MysqlStore.open(address, readers=settings.readers)
     for remark in store.remarks:
         log.warning("database is not set up well", database=str(address), remark=remark)

@@ -14,6 +14,7 @@ StoreError             the store could not do it: not the caller's fault
         OutcomeUnknown only with the same op_keys: it may have been done
     Overloaded         the queue is full: may be tried again
     Incompatible       the database is not one that this version can use: final
+        NoTables       it has none yet of those that are wanted: a migration makes them
     Corrupt            stored bytes do not match their digest
 """
 
@@ -86,6 +87,10 @@ class Overloaded(StoreError):
 
 class Incompatible(StoreError):
     """A database of another version, or of another program: nothing was changed in it."""
+
+
+class NoTables(Incompatible):
+    """Tables are wanted, and a migration makes them."""
 
 
 class Corrupt(StoreError):

@@ -7,7 +7,7 @@ import sys
 
 from realtime.doctor.finding import Finding, warning
 from realtime.settings import Settings
-from realtime.stores import SQLITE, address_of
+from realtime.stores import SQLITE, address_of, driver_needed
 
 FAR = 1000  # milliseconds
 UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
@@ -17,8 +17,8 @@ TIMEX = 512  # bytes, more than the structure has
 async def clock(settings: Settings) -> list[Finding]:
     found = unsynchronized(kernel_state())
     if settings.store != SQLITE:
-        from store.mysql.examining import examine
-
+        with driver_needed():
+            from store.mysql.examining import examine
         found += apart((await examine(address_of(settings), 0)).ahead_ms)
     return found
 

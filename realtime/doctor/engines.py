@@ -13,29 +13,51 @@ from realtime.nodes.address import parse
 from realtime.redis import redis_of
 from realtime.settings import Settings
 from realtime.startup import StartError
+from store.errors import NoTables
 
 REDIS = 5.0  # seconds for it to answer
 
 
 async def engines(settings: Settings) -> list[Finding]:
-    found = []
+    return [
+        *await _kafka(settings),
+        *await _blobs(settings, "--blobs", settings.blobs),
+        *await _blobs(settings, "--old-blobs", settings.old_blobs),
+        *await _redis(settings),
+    ]
+
+
+async def _kafka(settings: Settings) -> list[Finding]:
     try:
         await check_topic(settings)
     except StartError as refusal:
-        found.append(of_refusal(refusal, "start the brokers, or leave --log-copy off"))
-    for flag, name in (("--blobs", settings.blobs), ("--old-blobs", settings.old_blobs)):
-        if name in ("", FOLDER):
-            continue
-        try:
-            async with open_named(settings, name, SystemClock(), flag):
-                pass
-        except StartError as refusal:
-            found.append(of_refusal(refusal, "start it, or correct its URL"))
-    return found + await _redis(settings)
+        return [of_refusal(refusal, "start the brokers, or leave --log-copy out")]
+    return []
+
+
+async def _blobs(settings: Settings, flag: str, name: str) -> list[Finding]:
+    if name in ("", FOLDER):
+        return []
+    try:
+        async with open_named(settings, name, SystemClock(), flag):
+            pass
+    except StartError as refusal:
+        if isinstance(refusal.__cause__, NoTables) and _makes_tables(settings, name):
+            return []
+        return [of_refusal(refusal, "start it, or correct its URL")]
+    return []
+
+
+def _makes_tables(settings: Settings, name: str) -> bool:
+    """Whether a server would, when it starts."""
+    return name == settings.blobs and settings.migrate == "auto"
 
 
 async def _redis(settings: Settings) -> list[Finding]:
-    connect = redis_of(settings)
+    try:
+        connect = redis_of(settings)
+    except StartError as refusal:
+        return [of_refusal(refusal, "correct --redis, or leave it out")]
     if connect is None:
         return []
     ear = _Ear()

@@ -40,7 +40,7 @@ def of_refusal(refusal: Exception, todo: str) -> Finding:
 
 _ADVICE = frozenset(
     [
-        *("add", "change", "give", "grant", "install", "leave", "let", "look", "make", "name"),
-        *("raise", "set", "start", "stop", "use"),
+        *("add", "change", "give", "grant", "install", "leave", "let", "look", "make"),
+        *("raise", "run", "set", "start", "stop", "use"),
     ]
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 
-from realtime.doctor.finding import Finding, error, warning
+from realtime.doctor.finding import Finding, error, of_refusal, warning
 from realtime.settings import Settings, host_and_port
+from realtime.startup import StartError
 from realtime.stores import SQLITE, address_of
 
 PREFIX = "SUNWIRE_"
@@ -16,16 +18,12 @@ OTHERS = frozenset({"config", "json", "dry_run"})  # variables that are no setti
 
 async def parts(settings: Settings) -> list[Finding]:
     found = [*_unknown_variables(dict(os.environ))]
+    found += _passwords_in_flags(settings, sys.argv)
     if settings.store != SQLITE:
-        password = address_of(settings).password  # or a StartError says what is wrong
-        if password and any(password in argument for argument in sys.argv):
-            found.append(
-                warning(
-                    "the password of the database is in a flag, which everybody sees who lists "
-                    "the processes",
-                    f"give {PREFIX}STORE in the environment, or store in the settings file",
-                )
-            )
+        try:
+            address_of(settings)
+        except StartError as refusal:
+            found.append(of_refusal(refusal, "correct --store"))
     if settings.workers > 1 and sys.platform != "linux":
         found.append(error("several processes need Linux", "leave --workers at 1"))
     if settings.old_blobs and settings.old_blobs == settings.blobs:
@@ -41,6 +39,24 @@ async def parts(settings: Settings) -> list[Finding]:
             )
         )
     return found
+
+
+def _passwords_in_flags(settings: Settings, arguments: Sequence[str]) -> list[Finding]:
+    return [
+        warning(
+            f"the password of --{name.replace('_', '-')} is in a flag, which everybody sees who "
+            "lists the processes",
+            f"give {PREFIX}{name.upper()} in the environment, or {name} in the settings file",
+        )
+        for name in ("store", "blobs", "old_blobs", "redis")
+        if _has_password(url := getattr(settings, name))
+        and any(url in argument for argument in arguments)
+    ]
+
+
+def _has_password(url: str) -> bool:
+    user, at, _ = url.partition("://")[2].rpartition("@")
+    return bool(at) and ":" in user
 
 
 def _unknown_variables(environment: dict[str, str]) -> list[Finding]:

@@ -10,7 +10,7 @@ import trio
 
 from realtime.doctor.finding import Finding, Level, error, warning
 from realtime.settings import Settings
-from realtime.stores import SQLITE, address_of, open_store
+from realtime.stores import SQLITE, address_of, driver_needed, open_store
 from store.errors import Incompatible
 
 FAR = 20.0  # milliseconds of a round trip
@@ -25,9 +25,9 @@ async def store(settings: Settings) -> list[Finding]:
         if any(finding.level is Level.ERROR for finding in found):
             return found
     else:
-        from store.mysql.examining import examine
-        from store.mysql.store import WRITERS
-
+        with driver_needed():
+            from store.mysql.examining import examine
+            from store.mysql.store import WRITERS
         examined = await examine(address_of(settings), settings.readers + WRITERS + 1)
         found = [
             Finding(Level.ERROR if flaw.fatal else Level.WARNING, flaw.what, flaw.todo)

@@ -21,7 +21,7 @@ from cassandra import InvalidRequest
 
 from store.blobs.cassandra.address import Address
 from store.blobs.cassandra.session import Cassandra
-from store.errors import Incompatible
+from store.errors import Incompatible, NoTables
 
 _KEYSPACE = (
     "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = "
@@ -59,7 +59,7 @@ async def check(cluster: Cassandra) -> None:
         raise
 
 
-def missing(address: Address) -> Incompatible:
-    return Incompatible(
+def missing(address: Address) -> NoTables:
+    return NoTables(
         f"Cassandra at {address} has no tables for blobs: run `python -m realtime migrate`"
     )

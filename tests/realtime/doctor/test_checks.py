@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from realtime.doctor import clock, disk, limits, network, parts, store
+from realtime.doctor.doctor import Check
+from realtime.doctor.engines import engines as check_engines
 from realtime.doctor.finding import Finding, Level
 from realtime.doctor.log import consumer
 from realtime.doctor.log import log as check_log
@@ -21,6 +23,7 @@ from realtime.doctor.store import store as check_store
 from realtime.seen import Seen, note
 from realtime.settings import Settings
 from realtime.startup import BACKLOG, StartError, data_folder
+from store.errors import NoTables
 from store.log import read_head
 from store.projections.offsets import Role
 from store.queries.consumers import Status
@@ -63,20 +66,28 @@ async def test_settings_that_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("SUNWIRE_LOG_LEVLE")
     finding = only(await parts.parts(settings(tmp_path, media="0.0.0.0:7401")))
     assert (finding.level, "--media-url" in finding.todo) == (Level.ERROR, True)
-    with pytest.raises(StartError, match="--store"):
-        await parts.parts(settings(tmp_path, store="sqlite3"))
+    finding = only(await parts.parts(settings(tmp_path, store="sqlite3")))
+    assert (finding.level, finding.todo) == (Level.ERROR, "correct --store")
     monkeypatch.setattr(sys, "platform", "darwin")
     assert "Linux" in only(await parts.parts(settings(tmp_path, workers=2))).what
 
 
-async def test_a_password_in_a_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "mysql://ann:s3cr3t@db/sunwire"
+async def test_passwords_in_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = {
+        "store": "mysql://ann:s3cr3t@db/sunwire",
+        "blobs": "cassandra://ann:s3cr3t@c/blobs",
+        "redis": "redis://:s3cr3t@r",
+    }
     monkeypatch.setattr(sys, "argv", ["doctor"])
-    assert await parts.parts(settings(tmp_path, store=url)) == []
-    monkeypatch.setattr(sys, "argv", ["doctor", "--store", url])
-    finding = only(await parts.parts(settings(tmp_path, store=url)))
-    assert "in a flag" in finding.what
-    assert "s3cr3t" not in finding.what + finding.todo
+    assert await parts.parts(settings(tmp_path, **urls)) == []
+    for name, url in urls.items():
+        monkeypatch.setattr(sys, "argv", ["doctor", f"--{name}={url}"])
+        finding = only(await parts.parts(settings(tmp_path, **urls)))
+        assert f"--{name} is in a flag" in finding.what
+        assert f"SUNWIRE_{name.upper()} in the environment" in finding.todo
+        assert "s3cr3t" not in finding.what + finding.todo
+    monkeypatch.setattr(sys, "argv", ["doctor", "--store=mysql://ann@db/sunwire"])
+    assert await parts.parts(settings(tmp_path, store="mysql://ann@db/sunwire")) == []
 
 
 # Disks.
@@ -346,3 +357,49 @@ async def test_an_old_backup_and_an_archive(tmp_path: Path) -> None:
     assert "--log-archive" in only(await check_log(settings(tmp_path))).todo
     assert await check_log(settings(tmp_path, log_archive="/x")) == []
     await opened.aclose()
+
+
+# Engines, and drivers that are not installed.
+
+
+async def test_every_engine_that_is_wrong_is_told_of(tmp_path: Path) -> None:
+    found = await check_engines(
+        settings(tmp_path, log_copy="kafka://k/t", blobs="cassandra://", redis="redis://r")
+    )
+    assert [flag in one.what for flag, one in zip(ENGINES, found, strict=True)] == [True] * 3
+    assert all(one.level is Level.ERROR for one in found)
+    assert await check_engines(settings(tmp_path)) == []
+
+
+ENGINES = ("--log-copy", "--blobs", "--redis")
+
+
+@pytest.mark.parametrize(
+    ("name", "migrate", "found"),
+    [("blobs", "auto", 0), ("blobs", "check", 1), ("old_blobs", "auto", 1)],
+)
+async def test_tables_for_blobs_that_a_server_would_make(
+    name: str, migrate: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_named(*_: Any) -> Any:
+        raise StartError("there are none: run x") from NoTables()
+
+    monkeypatch.setattr("realtime.doctor.engines.open_named", open_named)
+    place = settings(tmp_path, migrate=migrate, **{name: "cassandra://c/k"})
+    assert [one.todo for one in await check_engines(place)] == ["run x"] * found
+
+
+@pytest.mark.parametrize("check", [check_store, clock.clock])
+async def test_a_driver_that_is_not_there(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "store.mysql.examining":
+                raise ModuleNotFoundError("No module named 'asyncmy'", name="asyncmy")
+
+    monkeypatch.delitem(sys.modules, "store.mysql.examining", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    with pytest.raises(StartError, match="needs the package asyncmy"):
+        await check(settings(tmp_path, store="mysql://ann@127.0.0.1:1/x"))

@@ -74,9 +74,17 @@ async def test_what_keeps_a_check_from_looking_is_said_and_once(
 
 
 def test_a_refusal_is_parted_where_it_says_what_to_do() -> None:
-    assert of_refusal(StartError("a is b: name c"), "d")[1:3] == ("a is b", "name c")
+    assert of_refusal(StartError("a is b: make c"), "d")[1:3] == ("a is b", "make c")
     assert of_refusal(StartError("a: b c"), "d")[1:3] == ("a: b c", "d")
     assert of_refusal(StartError("a"), "d")[1:3] == ("a", "d")
+    unknown = "x cannot be reached: name or service not known"
+    assert of_refusal(Unavailable(unknown), "d")[1:3] == (unknown, "d")
+
+
+async def test_the_log_is_not_looked_at_in_a_database_that_is_wrong() -> None:
+    for found, log in ((error("it is damaged", "restore it"), None), (warning("a", "b"), [])):
+        checks = {"store": finds(found), "log": finds()}
+        assert [one async for one in examine(Settings(), checks)][-1] == ("log", log)
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
