@@ -135,27 +135,41 @@ class CassandraBlobs:
         await self._loosen(loose)
         for _ in range(TRIES):
             there = await self._manifest(info.digest, at=_SERIAL)
+            if there is not None and there.generation == loose.generation:
+                await self._won(staged)  # by an attempt whose answer was lost
+                return
             now = self._now_ms()
             if there is not None and await self._is_whole(info.digest, there):
                 if await self._applied(self._do.renew, now, info.digest, there.generation):
                     return
                 continue
+            in_doubt = staged.fate is Fate.UNKNOWN
             staged.fate = Fate.UNKNOWN  # until the answer is here
-            if there is None:
-                done = await self._applied(
-                    self._do.publish, info.digest, loose.generation, info.size, now
-                )
-            else:
-                await self._loosen(there.loose(info.digest))
-                done = await self._applied(
-                    self._do.replace, loose.generation, now, info.digest, there.generation
-                )
-            staged.fate = Fate.WANTED if done else Fate.UNWANTED
+            try:
+                if there is None:
+                    done = await self._applied(
+                        self._do.publish, info.digest, loose.generation, info.size, now
+                    )
+                else:
+                    await self._loosen(there.loose(info.digest))
+                    done = await self._applied(
+                        self._do.replace, loose.generation, now, info.digest, there.generation
+                    )
+            except Unavailable:
+                if in_doubt:
+                    raise
+                continue  # the node that was asked may have gone: another one tells
             if done:
-                with suppress(StoreError):  # a sweep sees that it is wanted
-                    await self._fasten(loose)
+                await self._won(staged)
                 return
+            if not in_doubt:  # else an earlier attempt may yet take place
+                staged.fate = Fate.UNWANTED
         raise Unavailable("others put or delete the same bytes all the time")
+
+    async def _won(self, staged: CassandraStaged) -> None:
+        staged.fate = Fate.WANTED
+        with suppress(StoreError):  # a sweep sees that it is wanted
+            await self._fasten(staged.loose)
 
     async def _is_whole(self, digest: Digest, manifest: Manifest) -> bool:
         try:

@@ -36,8 +36,10 @@ from cassandra.connection import ConnectionException
 from cassandra.policies import (
     ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
+    FallthroughRetryPolicy,
     TokenAwarePolicy,
 )
+from cassandra.protocol import ErrorMessage
 from cassandra.query import PreparedStatement, tuple_factory
 
 from store.blobs.cassandra.address import Address
@@ -53,6 +55,7 @@ _FAILURES = (
     RequestExecutionException,
     NoHostAvailable,
     ConnectionException,
+    ErrorMessage,  # what the driver has no exception for, such as a conditional write in doubt
     OSError,
 )
 _REFUSALS = (AuthenticationFailed, Unauthorized, InvalidRequest, UnsupportedOperation)
@@ -130,8 +133,11 @@ class Cassandra:
         *,
         host: Any = None,
     ) -> list[Row]:
-        """One request and its rows. With `host`, that node alone is asked."""
+        """One request and its rows. With `host`, that node alone is asked. What is not repeatable
+        is sent once: who gets `Unavailable` for it does not know whether it was done."""
         bound = statement.bind(values)
+        if not bound.is_idempotent:
+            bound.retry_policy = FallthroughRetryPolicy()  # else the driver asks the next node
         bound.consistency_level = consistency
         bound.serial_consistency_level = ConsistencyLevel.LOCAL_SERIAL
         async with self._slots:

@@ -10,8 +10,9 @@ import pytest
 import trio
 
 from store.blobs import CHUNK, BlobStore, put, read
-from store.blobs.cassandra.blobs import CassandraBlobs
-from store.blobs.cassandra.rows import PART
+from store.blobs.cassandra.blobs import _QUORUM, CassandraBlobs
+from store.blobs.cassandra.rows import PART, Manifest
+from store.blobs.interface import Digest
 from store.errors import Corrupt, NotFound, Unavailable
 from tests.contracts.blobs import check_blobs, check_damage, digest_of, pattern, pieces
 from tests.contracts.cassandra import ask, damage, open_blobs
@@ -100,9 +101,10 @@ async def test_a_damaged_blob_that_was_put_again_leaves_no_chunks() -> None:
 
 
 class Lossy(CassandraBlobs):
-    """The answer to the next publishing is lost."""
+    """The answer to the next publishing is lost, and after it as many reads as `away` says."""
 
     lost = True
+    away = 0
 
     async def _applied(self, statement: Any, *values: Any) -> bool:
         answer = await super()._applied(statement, *values)
@@ -111,11 +113,28 @@ class Lossy(CassandraBlobs):
             raise Unavailable("no answer")
         return answer
 
+    async def _manifest(self, digest: Digest, *, at: int = _QUORUM) -> Manifest | None:
+        if not self.lost and self.away:
+            self.away -= 1
+            raise Unavailable("nobody to ask")
+        return await super()._manifest(digest, at=at)
 
-async def test_a_commit_without_an_answer_may_be_made_again_and_is_not_swept() -> None:
+
+async def test_a_commit_without_an_answer_asks_whether_it_was_done() -> None:
     data = pattern(CHUNK)
     async with open_blobs() as plain:
         blobs = Lossy(plain._cluster, plain._do, plain._now_ms)
+        digest = (await put(blobs, pieces(data))).digest
+        assert await loose(blobs) == 0
+        await sweep(blobs)
+        assert await read(blobs, digest) == data
+
+
+async def test_a_commit_in_doubt_may_be_made_again_and_is_not_swept() -> None:
+    data = pattern(CHUNK)
+    async with open_blobs() as plain:
+        blobs = Lossy(plain._cluster, plain._do, plain._now_ms)
+        blobs.away = 1
         async with blobs.stage() as staged:
             await staged.write(data)
             await staged.finish()
@@ -125,7 +144,7 @@ async def test_a_commit_without_an_answer_may_be_made_again_and_is_not_swept() -
         assert await read(blobs, digest_of(data)) == data
 
         other = pattern(CHUNK, seed=2)
-        blobs.lost = True
+        blobs.lost, blobs.away = True, 1
         async with blobs.stage() as staged:
             await staged.write(other)
             await staged.finish()
@@ -133,6 +152,23 @@ async def test_a_commit_without_an_answer_may_be_made_again_and_is_not_swept() -
                 await staged.commit()
             assert (await staged.commit()).digest == digest_of(other)
         assert await read(blobs, digest_of(other)) == other
+
+
+class SentTwice(CassandraBlobs):
+    """The first answer is lost under way, and that to the second attempt tells of a row that
+    is there: one's own."""
+
+    async def _applied(self, statement: Any, *values: Any) -> bool:
+        await super()._applied(statement, *values)
+        return await super()._applied(statement, *values)
+
+
+async def test_a_row_that_is_there_because_it_is_ones_own_keeps_its_chunks() -> None:
+    data = pattern(CHUNK)
+    async with open_blobs() as plain:
+        blobs = SentTwice(plain._cluster, plain._do, plain._now_ms)
+        digest = (await put(blobs, pieces(data))).digest
+        assert await read(blobs, digest) == data
 
 
 async def test_a_missing_chunk_is_corrupt() -> None:
