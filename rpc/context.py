@@ -68,7 +68,10 @@ class Signals(Protocol):
     """Ephemeral news to live sessions. Never waits, may drop; a later signal with the same
     key replaces one that still waits."""
 
-    def to_room(self, room_id: int, signal: frames_pb2.Signal, *, except_user: int = 0) -> None: ...
+    def to_room(self, room_id: int, signal: frames_pb2.Signal, *, except_user: int = 0) -> None:
+        """`except_user`, whose doing it tells of, is left out, and so are those of whom and him
+        one has blocked the other."""
+        ...
 
     def to_user(self, user_id: int, signal: frames_pb2.Signal) -> None: ...
 

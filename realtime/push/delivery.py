@@ -32,6 +32,7 @@ GAP = 1000  # entries read at once
 RETRY = 0.2  # seconds after which a store that was away, or behind, is asked again
 LONGEST_RUN = 64  # entries of a room that are pushed as one
 SAME_FOR_ALL = frozenset({Kind.MESSAGE_SENT, Kind.RECEIPT, Kind.ROOM_CHANGED})
+BLOCKS = frozenset({Kind.BLOCKED, Kind.UNBLOCKED})
 OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
 
 
@@ -210,6 +211,9 @@ class Delivery:
         return list(found)
 
     def _fan_out(self, entry: Entry, loaded: _Loaded) -> None:
+        if entry.kind in BLOCKS:
+            begins = entry.kind is Kind.BLOCKED
+            self._hub.part(entry.actor_id, entry.subject_id, entry.position, begins=begins)
         if entry.stream.kind is StreamKind.USER:
             sessions = self._hub.sessions_of(entry.stream.id)
             if sessions:

@@ -1,20 +1,26 @@
 """Which sessions of this node receive what.
 
 Membership here follows the log: it is loaded at a position of it, and later joins and leaves
-are applied in its order by the delivery, between the messages.
+are applied in its order by the delivery, between the messages. So are blocks: of what somebody
+does now, those who are apart from him are not told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, ParamSpec, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Set
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from store.interface import Queries
+from store.queries.blocks import blocks_around
 from store.queries.resume import memberships
 from store.transaction import Query, Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+Block = tuple[int, int]  # (who blocks, who is blocked)
+NO_BLOCKS: frozenset[Block] = frozenset()  # most have none, and share this
 
 
 class Receiver(Protocol):
@@ -51,15 +57,21 @@ class Receiver(Protocol):
 class UserPlace:
     """A user with sessions on this node."""
 
-    __slots__ = ("changes", "id", "loaded_at", "rooms", "sessions")
+    __slots__ = ("blocks", "changes", "id", "loaded_at", "rooms", "sessions")
 
     def __init__(self, user_id: int) -> None:
         self.id = user_id
         self.sessions: set[Receiver] = set()
         self.rooms: dict[int, int] = {}  # room -> position of the present joining
-        self.loaded_at = -1  # position of the log at which the rooms were read; -1: not yet
-        # Joins (True) and leaves seen while the rooms were being loaded.
-        self.changes: list[tuple[int, int, bool]] = []
+        self.blocks: Set[Block] = NO_BLOCKS  # those that hold, his own and those of him
+        self.loaded_at = -1  # position of the log at which these were read; -1: not yet
+        # Joins and blocks (True), leaves and ends of blocks, seen while they were being loaded.
+        self.changes: list[tuple[int, int | Block, bool]] = []
+
+    def is_apart(self, user_id: int) -> bool:
+        """Whether one of the two has blocked the other."""
+        blocks = self.blocks
+        return bool(blocks) and ((self.id, user_id) in blocks or (user_id, self.id) in blocks)
 
 
 class Hub:
@@ -89,31 +101,32 @@ class Hub:
             if place.loaded_at >= 0:
                 answer = await self._store.read(query, *args, **kwargs)
                 return place.loaded_at, answer
-            rooms, position, answer = await self._store.read(
-                _rooms_and, place.id, query, args, kwargs
-            )
+            found, answer = await self._store.read(_places_and, place.id, query, args, kwargs)
         except BaseException:
             self.detach(session)
             raise
         if place.loaded_at >= 0 or place is not self._users.get(place.id):
             # Another session of the user was quicker, or this one has gone already.
             return place.loaded_at, answer
-        self._settle(place, rooms, position)
-        return position, answer
+        self._settle(place, found)
+        return found.position, answer
 
-    def _settle(self, place: UserPlace, rooms: dict[int, int], position: int) -> None:
-        """The user's rooms at a position are known: what was delivered behind it changes them."""
-        place.loaded_at = position
-        for at, room_id, joined in place.changes:
-            if at > position:
-                if joined:
-                    rooms[room_id] = at
-                else:
-                    rooms.pop(room_id, None)
-        place.changes.clear()
-        place.rooms = rooms
-        for room_id in rooms:
+    def _settle(self, place: UserPlace, found: _Found) -> None:
+        """The user's rooms at a position are known, and who is apart from him: what was delivered
+        behind it changes them."""
+        place.loaded_at = found.position
+        place.rooms, place.blocks = found.rooms, found.blocks or NO_BLOCKS
+        for room_id in found.rooms:
             self._rooms.setdefault(room_id, {})[place.id] = place
+        changes, place.changes = place.changes, []
+        for at, what, begins in changes:
+            if at > found.position:
+                if isinstance(what, tuple):
+                    self._part(place, what, begins, at)
+                elif begins:
+                    self.join(what, place.id, at)
+                else:
+                    self.leave(what, place.id, at)
 
     def detach(self, session: Receiver) -> None:
         """Forgets a session; does nothing when it is not registered."""
@@ -148,6 +161,19 @@ class Hub:
             return
         place.rooms.pop(room_id, None)
         self._drop(room_id, user_id)
+
+    def part(self, blocker_id: int, blocked_id: int, position: int, *, begins: bool) -> None:
+        """Applies a block from the log, or its end."""
+        for place in self.present((blocker_id, blocked_id)):
+            self._part(place, (blocker_id, blocked_id), begins, position)
+
+    def _part(self, place: UserPlace, block: Block, begins: bool, position: int) -> None:
+        if place.loaded_at < 0:
+            place.changes.append((position, block, begins))
+        elif begins:
+            place.blocks = place.blocks | {block}
+        else:
+            place.blocks = (place.blocks - {block}) or NO_BLOCKS
 
     def _drop(self, room_id: int, user_id: int) -> None:
         members = self._rooms.get(room_id)
@@ -208,12 +234,21 @@ class Hub:
         }
 
 
-async def _rooms_and(
+class _Found(NamedTuple):
+    """A user's place at a position of the log."""
+
+    rooms: dict[int, int]
+    blocks: Set[Block]
+    position: int
+
+
+async def _places_and(
     tx: Transaction,
     user_id: int,
     query: Callable[..., Awaitable[T]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> tuple[dict[int, int], int, T]:
+) -> tuple[_Found, T]:
     rooms, position = await memberships(tx, user_id)
-    return rooms, position, await query(tx, *args, **kwargs)
+    found = _Found(rooms, await blocks_around(tx, user_id), position)
+    return found, await query(tx, *args, **kwargs)

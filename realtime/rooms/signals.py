@@ -39,14 +39,15 @@ class LiveSignals:
         )
 
     def pass_to_room(self, room_id: int, key: Key, data: bytes, except_user: int = 0) -> None:
-        """As `to_room`, for one that is encoded already."""
+        """As `to_room`, for one that is encoded already. Those who are apart from `except_user`,
+        whose doing it tells of, do not hear of it either."""
         if not key and not except_user:
             self._broadcast(room_id, data)
             return
         if not key and room_id in self.waiting:
             self._hand_over(room_id)  # those before it go first
         for place in self._hub.members(room_id):
-            if place.id != except_user:
+            if place.id != except_user and not place.is_apart(except_user):
                 for session in place.sessions:
                     session.signal(key, data)
 

@@ -69,6 +69,16 @@ async def apart_from(tx: Transaction, user_id: int, others: Iterable[int]) -> se
     return {other for _, other in await between(tx, ((user_id, other) for other in others))}
 
 
+async def blocks_around(tx: Transaction, user_id: int) -> set[Pair]:
+    """The blocks that hold between the user and anybody, as (blocker, blocked)."""
+    found = await tx.rows(
+        "SELECT blocker_id, blocked_id FROM blocks WHERE blocker_id = ? AND active = 1 "
+        "UNION ALL SELECT blocker_id, blocked_id FROM blocks WHERE blocked_id = ? AND active = 1",
+        (user_id, user_id),
+    )
+    return {(row[0], row[1]) for row in found}
+
+
 async def apart_until(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, int]:
     """The position up to which what one of a pair has done is not told to the other: that of
     the end of the last block between them, or past every position while one holds. Pairs that

@@ -1,5 +1,5 @@
-"""How home timelines find their rows, in tables of a size that makes a difference: by an index,
-in each database."""
+"""How home timelines and blocks find their rows, in tables of a size that makes a difference: by an
+index, in each database."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from store.mysql.store import MysqlStore
 from store.projections.fan_outs import FanOut, FanOuts
 from store.projections.timelines import TimelineLimits, Timelines
 from store.queries.activity import DEEDS
+from store.queries.blocks import blocks_around
 from store.queries.pages import home
 from store.queries.paging import UserList, users_page
 from store.queries.pull import pull
@@ -81,7 +82,7 @@ async def plan(store: Store, what: Any, *args: Any) -> list[str]:
 
 def scanned(steps: Sequence[str]) -> list[str]:
     """The tables that are read from end to end, by whatever name they have in a statement."""
-    aliases = {"p", "f", "t", "q", "a", "mine", "theirs", "pulled_authors", *BASE}
+    aliases = {"p", "f", "t", "q", "a", "mine", "theirs", "pulled_authors", "blocks", *BASE}
     return [one for one in steps if one.startswith("SCAN ") and one.split()[1] in aliases]
 
 
@@ -208,6 +209,19 @@ async def test_a_list_leaves_out_who_is_apart_by_an_index(open_store: OpenStore)
         steps = await plan(store, _follow_list)
         assert scanned(steps) == []
         assert any("mine" in step for step in steps)
+
+
+async def test_who_is_apart_from_somebody_is_found_by_indexes(open_store: OpenStore) -> None:
+    async with full(open_store) as store:
+        await store.write(_block_many)
+        steps = await plan(store, blocks_around, READER)
+        assert scanned(steps) == []
+        assert len([step for step in steps if step.startswith("SEARCH blocks ")]) == 2
+        found = await store.read(blocks_around, READER)
+        assert found == {
+            *((one, READER) for one in USERS if one != READER),
+            *((READER, other) for other in USERS[:50] if other != READER),
+        }
 
 
 async def _block_many(tx: Transaction) -> None:

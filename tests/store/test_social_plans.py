@@ -75,6 +75,7 @@ async def full() -> Social:
         (comments.comments_page, (1, BEN, 0, 30)),
         (blocks.between, (PAIRS,)),
         (blocks.apart_until, (PAIRS,)),
+        (blocks.blocks_around, (ANN,)),
         (block_list.blocked_users, (ANN, 0, 30)),
         (pages.profile_posts, (ANN, BEN, 0, 30)),
         (notifications.notifications_page, (ANN, 0, 30)),
