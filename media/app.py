@@ -44,6 +44,7 @@ from media.fronts import Asked
 from media.metrics import MediaMetrics
 from media.parts import PartUploads
 from media.presets import MIMES, chosen_format
+from media.scratch import Scratch
 from media.settings import MediaSettings
 from media.uploads import OnProgress, Uploads
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
@@ -83,6 +84,7 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
     settings = deps.settings
     cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
+    await Scratch(settings.scratch_folder).sweep()
     async with (
         open_workers(
             deps.metrics,

@@ -1,8 +1,8 @@
 """Decoding, checking and resizing photographs.
 
 These functions run in a worker process (see `media.confined`) and may meet hostile bytes. Each
-takes bytes whose type is known by their magic, opens them with that type's decoder and no
-other, and raises `MediaRefused` for whatever is not a whole, sane image.
+takes a file, or bytes, whose type is known by their magic, opens them with that type's decoder
+and no other, and raises `MediaRefused` for whatever is not a whole, sane image.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
-from typing import NamedTuple, ParamSpec, TypeVar
+from pathlib import Path
+from typing import IO, NamedTuple, ParamSpec, TypeVar
 
 from PIL import (
     AvifImagePlugin,
@@ -52,6 +53,9 @@ JPEG_QUALITY = 82
 WEBP_QUALITY = 80
 WEBP_METHOD = 0  # four times as fast as the default, for a tenth more bytes
 WHITE = (255, 255, 255)
+
+
+Source = bytes | Path
 
 
 class ImageLimits(NamedTuple):
@@ -106,22 +110,23 @@ def _refusing(fn: Callable[P, T]) -> Callable[P, T]:
 
 
 @_refusing
-def inspect(data: bytes, kind: ImageType, limits: ImageLimits) -> Inspection:
+def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
     """Decodes every frame, so that a truncated file is found out, and describes the first."""
-    image = _open(data, kind, limits)
-    frames = _decode_all(image, limits)
-    image.seek(0)
-    width, height = image.size
-    if _orientation(image) >= 5:
-        width, height = height, width
-    return Inspection(width, height, _dominant_color(image), frames)
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        image = _open(file, kind, limits)
+        frames = _decode_all(image, limits)
+        image.seek(0)
+        width, height = image.size
+        if _orientation(image) >= 5:
+            width, height = height, width
+        return Inspection(width, height, _dominant_color(image), frames)
 
 
 @_refusing
 def render(data: bytes, kind: ImageType, preset: Preset, ext: str, limits: ImageLimits) -> bytes:
     """A variant: upright, in sRGB, without metadata, no larger than its preset. Of a moving
     image it shows the first frame."""
-    opened = _open(data, kind, limits)
+    opened = _open(BytesIO(data), kind, limits)
     # A JPEG is decoded at a half, a quarter or an eighth where that is still large enough.
     opened.draft(None, (preset.size * 2, preset.size * 2))
     opened.load()
@@ -139,9 +144,9 @@ def render(data: bytes, kind: ImageType, preset: Preset, ext: str, limits: Image
     return out.getvalue()
 
 
-def _open(data: bytes, kind: ImageType, limits: ImageLimits) -> ImageFile.ImageFile:
+def _open(file: IO[bytes], kind: ImageType, limits: ImageLimits) -> ImageFile.ImageFile:
     """Reads the header and holds it against the limits before a pixel is decoded."""
-    image = Image.open(BytesIO(data), formats=[DECODERS[kind]])
+    image = Image.open(file, formats=[DECODERS[kind]])
     width, height = image.size
     if width < 1 or height < 1:
         raise MediaRefused("the image has no pixels")

@@ -7,10 +7,21 @@ belongs (`store.queries.upload_parts`). The last one makes the object of them al
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import trio
 
-from media.errors import BadRequest, Busy, MediaRefused, Missing, OffsetConflict, Taken, WrongType
+from media.errors import (
+    BadRequest,
+    Busy,
+    MediaError,
+    MediaRefused,
+    Missing,
+    OffsetConflict,
+    Stalled,
+    Taken,
+    WrongType,
+)
 from media.metrics import MediaMetrics
 from media.resumable import Checksum, Upload
 from media.settings import MediaSettings
@@ -20,7 +31,7 @@ from media.urls import UploadUrl
 from rpc.context import Committer, Reads
 from store.blobs import CHUNK, BlobStore, Staged
 from store.changes.media import DropTicket
-from store.errors import Conflict, Corrupt, DomainError, NotFound
+from store.errors import Conflict, Corrupt, DomainError, NotFound, StoreError
 from store.queries.upload_parts import add_part, drop_parts, upload_parts
 from store.records import MediaRecord
 
@@ -110,12 +121,14 @@ class PartUploads:
                 if checksum is None:
                     try:
                         more = await self._fill(media, upload, staged, pieces, PART)
-                    finally:  # also of a request that is cut off
-                        upload = await self._keep(media, upload, staged)
+                    except (trio.Cancelled, Stalled):  # cut off: what came is as good as any
+                        with suppress(MediaError, StoreError):
+                            await self._keep(media, upload, staged)
+                        raise
                 else:
                     more = await self._fill(media, upload, staged, pieces, media.size, checksum)
                     checksum.check()
-                    upload = await self._keep(media, upload, staged)
+                upload = await self._keep(media, upload, staged)
         return upload
 
     async def _fill(

@@ -14,6 +14,7 @@ class MediaSettings:
     """Seconds and bytes, unless said otherwise."""
 
     cache_folder: Path
+    scratch_folder: Path  # of files that workers read: `workers` of them at once
     cache_bytes: int = 2 * 1024**3
 
     workers: int = 2  # processes

@@ -20,6 +20,7 @@ from media.errors import (
     WrongType,
 )
 from media.metrics import MediaMetrics
+from media.scratch import Scratch
 from media.settings import MediaSettings
 from media.sniff import SNIFF_BYTES, ImageType, sniff
 from media.urls import UploadUrl
@@ -73,6 +74,7 @@ class Uploads:
         self._workers = workers
         self._metrics = metrics
         self._on_progress = on_progress
+        self._scratch = Scratch(settings.scratch_folder)
         self._open = 0
 
     async def receive(
@@ -125,10 +127,8 @@ class Uploads:
             raise BadRequest("the bytes do not have the announced digest")
         if media.stored:
             return media
-        async with self._workers.slot() as slot:
-            data = b"".join([piece async for piece in staged.chunks()])
-            found = await slot.inspect(data, kind)
-            del data
+        async with self._workers.slot() as slot, self._scratch.file(staged.chunks()) as file:
+            found = await slot.inspect(file, kind)
         await staged.commit()
         pending = self._committer.submit(
             StoreMedia(

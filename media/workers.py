@@ -14,7 +14,7 @@ import trio_parallel
 from media import confined, images
 from media.confined import WorkerLimits
 from media.errors import Busy, MediaRefused, WorkerDied
-from media.images import ImageLimits, Inspection
+from media.images import ImageLimits, Inspection, Source
 from media.metrics import MediaMetrics
 from media.presets import Preset
 from media.sniff import ImageType
@@ -89,9 +89,9 @@ class Slot:
     def __init__(self, workers: ImageWorkers) -> None:
         self._workers = workers
 
-    async def inspect(self, data: bytes, kind: ImageType) -> Inspection:
+    async def inspect(self, source: Source, kind: ImageType) -> Inspection:
         """See `media.images.inspect`."""
-        return await self.run("inspect", images.inspect, data, kind, self._workers._limits)
+        return await self.run("inspect", images.inspect, source, kind, self._workers._limits)
 
     async def render(self, data: bytes, kind: ImageType, preset: Preset, ext: str) -> bytes:
         """See `media.images.render`."""

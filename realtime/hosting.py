@@ -38,6 +38,7 @@ async def media_host(
     then what is under way has the grace time."""
     own = MediaSettings(
         cache_folder=settings.cache,
+        scratch_folder=settings.scratch,
         cache_bytes=settings.cache_bytes,
         workers=settings.image_workers,
         max_upload_bytes=settings.max_upload,

@@ -194,3 +194,7 @@ class Settings:
     @property
     def cache(self) -> Path:
         return self.data / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        return self.data / "scratch"

@@ -153,7 +153,11 @@ async def open_host(
         batcher = Batcher(store, clock, lambda batch: None)
         nursery.start_soon(batcher.run)
         deps = MediaDeps(
-            settings=MediaSettings(cache_folder=folder / "cache", **({"workers": 1} | settings)),
+            settings=MediaSettings(
+                cache_folder=folder / "cache",
+                scratch_folder=folder / "scratch",
+                **({"workers": 1} | settings),
+            ),
             reads=store,
             committer=batcher,
             blobs=blobs or MemoryBlobs(),

@@ -163,6 +163,24 @@ async def test_what_came_before_each_of_three_disconnections_is_kept(tmp_path: P
         assert stored.blob_hash == hashlib.sha256(JPEG).digest()
 
 
+async def test_a_request_that_is_cut_off_and_was_overtaken_ends_as_cut_off(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.reserve(JPEG)
+
+        class Overtaken(Dropped):
+            async def __anext__(self) -> bytes:
+                if not self._pieces:
+                    other = Dropped(JPEG[:HALF])
+                    await parts(host).append(ticket_of(media), 0, other, None, NOW)
+                return await super().__anext__()
+
+        with trio.CancelScope() as scope:
+            await parts(host).append(ticket_of(media), 0, Overtaken(JPEG[:9], scope), None, NOW)
+        assert scope.cancelled_caught
+        _, upload = await parts(host).look(ticket_of(media))
+        assert upload.offset == HALF
+
+
 async def test_of_two_requests_at_one_offset_one_is_kept(tmp_path: Path) -> None:
     async with open_host(tmp_path) as host:
         media = await host.reserve(JPEG)
