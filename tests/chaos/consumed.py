@@ -9,6 +9,7 @@ from typing import Any
 import trio
 
 from store.log import ENTRY_COLUMNS
+from store.projections.notification_tables import KEPT
 from store.projections.offsets import shown
 from tests.chaos.facts import Facts, Group, Line
 
@@ -17,6 +18,7 @@ Rows = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 CONSUMED = 30.0  # seconds for consumers to follow, another owner included
 LOOK_EVERY = 0.1
 MOST_SHOWN = 5  # differences of a table
+LATEST = 2  # of what is seen of a group: the position of its latest deed
 
 
 class Consumed:
@@ -117,7 +119,20 @@ class Consumed:
             self.notifications.setdefault(row[1], set()).add(row[0])
         groups = [(Group(*row[1:6]), row[6:]) for row in found]
         assert len(dict(groups)) == len(groups), "a group has two notifications"
-        return set(groups), set(self._facts.groups(answered).items())
+        due = list(self._facts.groups(answered).items())
+        crowded = self._facts.crowded
+        pair = [{one for one in some if one[0].user_id not in crowded} for some in (groups, due)]
+        for user_id in crowded:
+            for some, newest in zip((groups, due), pair, strict=True):
+                newest |= _newest([one for one in some if one[0].user_id == user_id])
+        return pair[0], pair[1]
+
+
+def _newest(groups: list[tuple[Group, tuple[Any, ...]]]) -> set[Any]:
+    """Which they are, and their latest deed. Of whoever had too many the oldest have gone, at
+    moments that the log leaves open, and what befell them later began others."""
+    groups.sort(key=lambda one: one[1][LATEST], reverse=True)
+    return {(one, face[LATEST]) for one, face in groups[: KEPT * 4 // 5]}
 
 
 def _unlike(name: str, found: set[Any], due: set[Any]) -> Iterator[str]:

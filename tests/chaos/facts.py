@@ -72,6 +72,7 @@ class Facts:
         self.comments: dict[int, Comment] = {}
         self.follows: dict[tuple[int, int], Done] = {}  # by follower and followee
         self.notified: set[int] = set()
+        self.crowded: set[int] = set()  # users of whose notifications the oldest had to go
         self._forgotten: set[int] = set()  # notifications that were taken back
         self._looks: defaultdict[int, list[int]] = defaultdict(list)  # by user
         self._numbers: Counter[tuple[str, int]] = Counter()  # by stream
@@ -117,6 +118,8 @@ class Facts:
             case Kind.UNNOTIFIED:
                 self.notified.remove(subject)
                 self._forgotten.add(subject)
+                if not actor:
+                    self.crowded.add(line.stream_id)
 
     # What follows from it
 

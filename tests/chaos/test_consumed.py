@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import trio
 
+import tests.chaos.consumed
 from realtime.testing import TestServer, new_key, open_test_server
+from store.projections import notification_tables
 from store.sqlite import SqliteStore
 from store.transaction import Row, Transaction
 from tests.chaos.consumed import Consumed
@@ -96,4 +98,28 @@ async def test_what_does_not_is_found(
     async with lived_in() as (_, store, consumed):
         assert await store.write(run, damage) > 0
         with pytest.raises(AssertionError, match=table):
+            await consumed.check()
+
+
+async def test_who_has_too_many_notifications_is_compared_by_the_newest(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notification_tables, "KEPT", 5)
+    monkeypatch.setattr(tests.chaos.consumed, "KEPT", 5)
+    async with lived_in() as (server, store, consumed):
+        ann, ben, cleo = [await server.sign_up(name) for name in ("ada", "bob", "cid")]
+        posts = [await ann.call("Posts.CreatePost", text="one of many") for _ in range(8)]
+        for one in posts:
+            await ben.call("Likes.LikePost", post_id=one.id)
+            await server.settled()
+        await cleo.call("Likes.LikePost", post_id=posts[1].id)  # anew: the first like has gone
+        await server.settled()
+        await consumed.check()
+        assert len(consumed.notifications[ann.user_id]) == 5
+        await store.write(
+            run,
+            "DELETE FROM notification_groups WHERE latest IN "
+            "(SELECT MAX(latest) FROM notification_groups)",
+        )
+        with pytest.raises(AssertionError, match="notifications"):
             await consumed.check()
