@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,8 @@ from cyclopts import Parameter
 
 from realtime import fitting, serving
 from realtime.cluster.child import is_child
-from realtime.commands import ON_THE_STORE, add_commands
-from realtime.commands.place import Place
+from realtime.commands import add_commands
+from realtime.commands.place import place_of
 from realtime.settings import Settings
 
 app = cyclopts.App(
@@ -38,21 +39,21 @@ def meta(
 ) -> None:
     """Reads the settings file, then runs the command."""
     app.config = [cyclopts.config.Env("SUNWIRE_", command=False)]
-    if tokens and (settings := _settings_for(tokens[0], config)):
+    if tokens and (settings := _settings_for(tokens, config)):
         app.config = [*app.config, settings]
     elif config != DEFAULT_FILE and not config.is_file():
         serving.refuse(f"there is no settings file {config}")
     app(tokens)
 
 
-def _settings_for(command: str, file: Path) -> cyclopts.config.Dict | None:
+def _settings_for(command: Sequence[str], file: Path) -> cyclopts.config.Dict | None:
     """Those of the file that the command takes: `serve` and `doctor` are told of those that
     nobody knows."""
-    if command in ("serve", "doctor"):
+    if command[0] in ("serve", "doctor"):
         # By the command's name: a setting may be named as another one is.
-        return cyclopts.config.Dict({command: _read(file)}, source=str(file))
-    if command in ON_THE_STORE:
-        taken = {field.name for field in dataclasses.fields(Place)}
+        return cyclopts.config.Dict({command[0]: _read(file)}, source=str(file))
+    if place := place_of(command):
+        taken = {field.name for field in dataclasses.fields(place)}
         found = {name: value for name, value in _read(file).items() if name in taken}
         return cyclopts.config.Dict(found, use_commands_as_keys=False, source=str(file))
     return None

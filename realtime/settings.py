@@ -73,6 +73,13 @@ BlobsUrl = Annotated[
     ),
 ]
 
+LogKeep = Annotated[
+    float, _help("days that entries stay in the log; 0: for ever", _number(0, 36500))
+]
+LogArchive = Annotated[
+    str, _help("folder where entries are written before they go; empty: they are not")
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -111,12 +118,8 @@ class Settings:
             "copied to, and read from; default: none"
         ),
     ] = ""
-    log_keep: Annotated[
-        float, _help("days that entries stay in the log; 0: for ever", _number(0, 36500))
-    ] = 30.0
-    log_archive: Annotated[
-        str, _help("folder where entries are written before they go; empty: they are not")
-    ] = ""
+    log_keep: LogKeep = 30.0
+    log_archive: LogArchive = ""
     media_url: Annotated[
         str,
         _help(

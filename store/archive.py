@@ -76,7 +76,34 @@ def line_of(entry: Entry) -> dict[str, Any]:
 
 def end_of_segment(after: int) -> int:
     """The last position of the file that begins behind `after`."""
-    return (after // SEGMENT + 1) * SEGMENT
+    return begin_of_segment(after) + SEGMENT
+
+
+def begin_of_segment(position: int) -> int:
+    """The last position, up to this one, that a file ends at."""
+    return position // SEGMENT * SEGMENT
+
+
+class Stretch(NamedTuple):
+    """Files without a gap between them."""
+
+    epoch: int
+    first: int
+    last: int
+    files: int
+
+
+def stretches(found: Iterable[Segment]) -> list[Stretch]:
+    """What is without a gap, of files by epoch and position."""
+    joined: list[Stretch] = []
+    for epoch, first, last in found:
+        before = joined[-1] if joined else None
+        # Two may overlap, where archiving was ended and begun again.
+        if before is not None and before.epoch == epoch and first <= before.last + 1:
+            joined[-1] = before._replace(last=max(last, before.last), files=before.files + 1)
+        else:
+            joined.append(Stretch(epoch, first, last, 1))
+    return joined
 
 
 def segments(folder: Path) -> list[Segment]:

@@ -7,9 +7,11 @@ Then the rows are removed, a bite at a time, in nobody's way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from store.log import read_head
+from store.archive import begin_of_segment
+from store.log import Head, read_head
 from store.projections.offsets import Role
 from store.queries.leases import check_fence
 from store.queries.nodes import live_nodes
@@ -45,11 +47,12 @@ async def _is_old(tx: Transaction, position: int, before_ms: int) -> bool:
     return bool(found) and found[0][0] < before_ms
 
 
-async def holders(tx: Transaction) -> list[Holder]:
+async def holders(tx: Transaction, *, lock: bool = False) -> list[Holder]:
     """Everybody who needs entries, who needs the oldest first. Consumers need those that they
-    have set aside, too. Until the transaction ends, consumers stay where they are."""
+    have set aside, too. With `lock` consumers stay where they are until the transaction ends."""
     found = await tx.rows(
-        "SELECT consumer, position FROM offsets WHERE role <> ?" + tx.dialect.for_update(),
+        "SELECT consumer, position FROM offsets WHERE role <> ?"
+        + (tx.dialect.for_update() if lock else ""),
         (Role.LEAVING,),
     )
     found += await tx.rows("SELECT consumer, MIN(position) - 1 FROM set_aside GROUP BY consumer")
@@ -76,9 +79,33 @@ async def raise_floor(tx: Transaction, up_to: int, left_before_ms: int, fence: i
     lease has another owner than the one with this fence; with 0 there are no others."""
     head = await read_head(tx, lock=True)  # first, as consumers do that hold both
     await check_fence(tx, LEASE, fence)
+    raised = await _raised(tx, head, up_to, left_before_ms, await holders(tx, lock=True))
+    if raised.floor > head.floor:
+        await tx.run("UPDATE log_head SET floor = ? WHERE log_partition = 0", (raised.floor,))
+    return raised
+
+
+async def would_raise(
+    tx: Transaction, up_to: int, left_before_ms: int, *, archiving: bool
+) -> tuple[Raised, list[Holder]]:
+    """What `raise_floor` would do now, and who needs what. With `archiving` the files that can
+    be filled are thought of as written before."""
+    head = await read_head(tx)
+    needs = await holders(tx)
+    if archiving:
+        archived = await archived_up_to(tx)
+        written = max(head.floor if archived is None else archived, begin_of_segment(up_to))
+        needs = [one for one in needs if one.who != ARCHIVE] + [Holder(ARCHIVE, written)]
+        needs.sort(key=lambda one: one.position)
+    return await _raised(tx, head, up_to, left_before_ms, needs), needs
+
+
+async def _raised(
+    tx: Transaction, head: Head, up_to: int, left_before_ms: int, needs: Sequence[Holder]
+) -> Raised:
     up_to = min(up_to, head.position)
     held_by, left = None, list[Holder]()
-    for holder in await holders(tx):
+    for holder in needs:
         if holder.position >= up_to:
             break
         if holder.position < head.floor:
@@ -91,10 +118,7 @@ async def raise_floor(tx: Transaction, up_to: int, left_before_ms: int, fence: i
         held_by, up_to = holder, holder.position
         break
     floor = max(up_to, head.floor)
-    left = [one for one in left if one.position < floor]
-    if floor > head.floor:
-        await tx.run("UPDATE log_head SET floor = ? WHERE log_partition = 0", (floor,))
-    return Raised(floor, held_by, left)
+    return Raised(floor, held_by, [one for one in left if one.position < floor])
 
 
 async def remove_below(tx: Transaction, limit: int, fence: int = 0) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from realtime.commands import ON_THE_STORE
 from realtime.logs import configure
 from realtime.serving import run_or_refuse
-from realtime.settings import DEFAULT_DATA, BlobsUrl, Data, Settings, StoreUrl
+from realtime.settings import DEFAULT_DATA, BlobsUrl, Data, LogArchive, LogKeep, Settings, StoreUrl
 from realtime.startup import PRIVATE, data_folder
 from realtime.stores import SQLITE
 
@@ -28,6 +29,21 @@ class Place:
     def settings(self) -> Settings:
         """Those of a server there, the others being the defaults."""
         return Settings(data=self.data, store=self.store, blobs=self.blobs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Place):
+    """How long the log there is kept, too."""
+
+    log_keep: LogKeep = Settings.log_keep
+    log_archive: LogArchive = Settings.log_archive
+
+
+def place_of(command: Sequence[str]) -> type[Place] | None:
+    """Which settings a command takes that works on a server's database; None for the others."""
+    if tuple(command[:2]) == ("log", "retention"):
+        return Kept
+    return Place if command and command[0] in ON_THE_STORE else None
 
 
 Where = Annotated[Place, Parameter(name="*")]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from store import archive
 from store.interface import Store
 from store.log import read_head
 from store.projections import operating
@@ -18,6 +19,7 @@ from store.queries.resume import missed_and_newest
 from store.retention import (
     LEASE,
     Holder,
+    Raised,
     archived_up_to,
     end_archive,
     holders,
@@ -25,6 +27,7 @@ from store.retention import (
     old_up_to,
     raise_floor,
     remove_below,
+    would_raise,
 )
 from store.transaction import Transaction
 from tests.contracts.statements import Put, log_of, rows, run
@@ -98,7 +101,7 @@ async def test_nothing_goes_that_somebody_needs(store: Store) -> None:
         Holder("the node one:1", 5),
         Holder("the consumer home", 6),
     ]
-    assert await store.write(holders) == expected
+    assert await store.read(holders) == expected
     moves: list[Callable[[], Awaitable[object]]] = [
         lambda: store.write(at, "counters", 10),
         lambda: store.write(end_archive),
@@ -126,6 +129,39 @@ async def test_who_stands_still_for_too_long_holds_nothing(store: Store) -> None
     assert raised.floor == 6
     raised = await store.write(raise_floor, 9, 3001)
     assert (raised.floor, raised.left) == (6, [])  # it was said
+
+
+async def test_what_would_go_is_told_and_stays(store: Store) -> None:
+    await fill(store)
+    await store.write(at, "home", 2)
+    await store.write(at, "counters", 6)
+
+    async def would(up_to: int, left_before_ms: int = 0, *, archiving: bool = False) -> Raised:
+        raised, needs = await store.read(would_raise, up_to, left_before_ms, archiving=archiving)
+        assert needs == sorted(needs, key=lambda one: one.position)
+        return raised
+
+    assert await would(2) == Raised(2, None, [])
+    assert await would(9) == Raised(2, Holder("the consumer home", 2), [])
+    left = [Holder("the consumer home", 2)]
+    assert await would(9, 3001) == Raised(6, Holder("the consumer counters", 6), left)
+    # Ten entries fill no file, which counts from the positions that are archived already.
+    assert await would(9, 3001, archiving=True) == Raised(0, Holder("the archive", 0), [])
+    await store.write(note_archived, 4)
+    for archiving in (False, True):
+        told = await would(9, 3001, archiving=archiving)
+        assert told == Raised(4, Holder("the archive", 4), left)
+        assert (await store.read(read_head)).floor == 0
+    assert await store.write(raise_floor, 9, 3001) == told
+
+
+async def test_files_that_can_be_filled_do_not_keep_what_would_go(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "SEGMENT", 4)
+    await fill(store)
+    raised, _ = await store.read(would_raise, 9, 0, archiving=True)
+    assert raised == Raised(8, Holder("the archive", 8), [])
 
 
 async def test_who_was_left_behind_says_so_and_goes_on_from_where_he_is_told(store: Store) -> None:

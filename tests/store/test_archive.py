@@ -13,10 +13,12 @@ import pytest
 from store.archive import (
     SEGMENT,
     Segment,
+    Stretch,
     end_of_segment,
     line_of,
     read_segment,
     segments,
+    stretches,
     write_segment,
 )
 from store.errors import Corrupt
@@ -121,3 +123,13 @@ def test_a_file_that_was_cut_is_found(tmp_path: Path, cut: int) -> None:
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(Corrupt):
         list(read_segment(tmp_path, segment))
+
+
+def test_files_without_a_gap_between_them_are_a_stretch() -> None:
+    assert stretches([]) == []
+    found = [(7, 1, 10), (7, 6, 10), (7, 11, 20), (7, 22, 30), (8, 31, 40)]
+    assert stretches(Segment(*one) for one in found) == [
+        Stretch(7, 1, 20, 3),
+        Stretch(7, 22, 30, 1),
+        Stretch(8, 31, 40, 1),
+    ]

@@ -16,7 +16,8 @@ COMMANDS = {
     "replay": "Lets a consumer take entries once more.",
     "rebuild": "Builds the rows of a consumer anew, beside those that are shown.",
     "forget": "Forgets a consumer that this version has no more.",
-    "archive": "Verifies the files of an archive of the log, or reads them.",
+    "retention": "Says what of the log would go now for its age, and who keeps it from going.",
+    "archive": "Verifies the files of an archive of the log, lists or reads them.",
     "new-epoch": "Gives the log a new epoch, after a backup was restored.",
 }
 """What each does. It is the function of its name, with _ for -, in the module of that name."""
