@@ -28,7 +28,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from media import draft, tus
 from media.answers import SAFE_HEADERS, Answer, BlobSource, BytesSource, answer, cache_control
 from media.body import BODY, MediaConnection
-from media.cache import DiskCache
+from media.cache import Cached, DiskCache
 from media.errors import (
     BadRequest,
     Busy,
@@ -49,7 +49,7 @@ from media.settings import MediaSettings
 from media.uploads import OnProgress, Uploads
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
 from media.variants import Variants
-from media.workers import ImageWorkers, open_workers
+from media.workers import Workers, open_workers
 from rpc.context import Clock, Committer, Reads
 from rpc.views import Views
 from store.blobs import BlobStore
@@ -86,22 +86,16 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
     await cache.open()
     await Scratch(settings.scratch_folder).sweep()
     async with (
-        open_workers(
-            deps.metrics,
-            workers=settings.workers,
-            max_waiting=settings.max_waiting_jobs,
-            job_seconds=settings.job_seconds,
-            limits=settings.worker,
-            image_limits=settings.image,
-        ) as workers,
+        open_workers(deps.metrics, settings.decodes, settings.encodes) as workers,
         trio.open_nursery() as nursery,
     ):
-        variants = Variants(deps.blobs, cache, workers, Flights(nursery), deps.metrics)
+        flights = Flights[str, Cached](nursery)
+        variants = Variants(deps.blobs, cache, workers, settings.image, flights, deps.metrics)
         yield create_app(deps, workers, variants)
         nursery.cancel_scope.cancel()
 
 
-def create_app(deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> QuartTrio:
+def create_app(deps: MediaDeps, workers: Workers, variants: Variants) -> QuartTrio:
     """The application over workers and variants that somebody else opens and closes."""
     host = _Host(deps, workers, variants)
     app = QuartTrio("media", static_folder=None)
@@ -124,7 +118,7 @@ def create_app(deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> Qu
 class _Host:
     """The handlers."""
 
-    def __init__(self, deps: MediaDeps, workers: ImageWorkers, variants: Variants) -> None:
+    def __init__(self, deps: MediaDeps, workers: Workers, variants: Variants) -> None:
         self._deps = deps
         self._variants = variants
         self._views = Views(deps.signer)

@@ -1,11 +1,13 @@
 """What a worker process does to itself before it meets an image.
 
-It may then use so much memory and so much time on the processor, open few files, write none,
-and decode the types on the list alone. Past a limit it gets an error or is killed.
+It may then use so much memory and so much time on the processor, open few files, write none
+unless its lane lets it, and decode the types on the list alone. Past a limit it gets an error or
+is killed. It steps back on the processor for those who serve.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Callable
 from typing import NamedTuple, ParamSpec, TypeVar
@@ -23,6 +25,8 @@ class WorkerLimits(NamedTuple):
     cpu_seconds: float = 20  # a job; up to one more, for the system counts whole ones
     lifetime_cpu_seconds: int = 600  # a process, for all its jobs
     open_files: int = 64
+    file_bytes: int = 0  # of a file that it writes
+    nice: int = 15
     jobs: int = 500  # before it is replaced, so that fragmented memory goes back
 
 
@@ -35,9 +39,10 @@ def confine(limits: WorkerLimits) -> None:
     global _limits
     _limits = limits
     disable_other_decoders()
+    os.nice(limits.nice)
     _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
-    _lower(resource.RLIMIT_FSIZE, 0)
+    _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, limits.lifetime_cpu_seconds + int(limits.cpu_seconds) + 1)
 

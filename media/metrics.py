@@ -32,6 +32,21 @@ class MediaMetrics:
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=registry,
         )
+        self.jobs_running = Gauge(
+            "sunwire_media_jobs_running", "Jobs at the workers.", ("lane",), registry=registry
+        )
+        self.jobs_waiting = Gauge(
+            "sunwire_media_jobs_waiting",
+            "Jobs that wait for a worker.",
+            ("lane",),
+            registry=registry,
+        )
+        self.jobs_refused = Counter(
+            "sunwire_media_jobs_refused",
+            "Jobs that were refused because too many waited.",
+            ("lane",),
+            registry=registry,
+        )
         self.worker_deaths = Counter(
             "sunwire_media_worker_deaths",
             "Worker processes that died or were killed at a job.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media.confined import WorkerLimits
 from media.images import ImageLimits
+from media.workers import Lane
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,11 @@ class MediaSettings:
     """Seconds and bytes, unless said otherwise."""
 
     cache_folder: Path
-    scratch_folder: Path  # of files that workers read: `workers` of them at once
+    scratch_folder: Path  # of files that workers read, for as long as a job takes
     cache_bytes: int = 2 * 1024**3
 
-    workers: int = 2  # processes
-    max_waiting_jobs: int = 64  # more are refused with 503
-    job_seconds: float = 20.0
-    worker: WorkerLimits = field(default_factory=WorkerLimits)
+    decodes: Lane = field(default_factory=lambda: Lane("decode"))
+    encodes: Lane = field(default_factory=lambda: Lane("encode", workers=2))
     image: ImageLimits = field(default_factory=ImageLimits)
 
     max_upload_bytes: int = 32 * 1024**2  # whatever a ticket says

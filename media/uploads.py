@@ -8,6 +8,7 @@ from typing import Protocol
 
 import trio
 
+from media import images
 from media.errors import (
     BadRequest,
     Busy,
@@ -22,9 +23,10 @@ from media.errors import (
 from media.metrics import MediaMetrics
 from media.scratch import Scratch
 from media.settings import MediaSettings
+from media.slots import Priority
 from media.sniff import SNIFF_BYTES, ImageType, sniff
 from media.urls import UploadUrl
-from media.workers import ImageWorkers
+from media.workers import Workers
 from rpc.context import Committer, Reads
 from store.blobs import CHUNK, BlobStore, Staged
 from store.changes.media import StoreMedia
@@ -63,7 +65,7 @@ class Uploads:
         reads: Reads,
         committer: Committer,
         blobs: BlobStore,
-        workers: ImageWorkers,
+        workers: Workers,
         metrics: MediaMetrics,
         on_progress: OnProgress,
     ) -> None:
@@ -127,8 +129,11 @@ class Uploads:
             raise BadRequest("the bytes do not have the announced digest")
         if media.stored:
             return media
-        async with self._workers.slot() as slot, self._scratch.file(staged.chunks()) as file:
-            found = await slot.inspect(file, kind)
+        async with (
+            self._workers.decodes.slot(Priority.UPLOAD) as slot,
+            self._scratch.file(staged.chunks()) as file,
+        ):
+            found = await slot.run("inspect", images.inspect, file, kind, self._settings.image)
         await staged.commit()
         pending = self._committer.submit(
             StoreMedia(

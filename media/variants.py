@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from media import presets
+from media import images, presets
 from media.cache import Cached, DiskCache
 from media.errors import Failed, MediaRefused
 from media.flights import Flights
+from media.images import ImageLimits
 from media.metrics import MediaMetrics
+from media.slots import Priority
 from media.sniff import SNIFF_BYTES, sniff
-from media.workers import ImageWorkers
+from media.workers import Workers
 from store.blobs import BlobStore, read
 from store.records import MediaRecord
 
@@ -25,13 +27,15 @@ class Variants:
         self,
         blobs: BlobStore,
         cache: DiskCache,
-        workers: ImageWorkers,
+        workers: Workers,
+        limits: ImageLimits,
         flights: Flights[str, Cached],
         metrics: MediaMetrics,
     ) -> None:
         self._blobs = blobs
         self._cache = cache
         self._workers = workers
+        self._limits = limits
         self._flights = flights
         self._metrics = metrics
 
@@ -43,7 +47,8 @@ class Variants:
         if found is not None:
             self._metrics.variants.labels("hit").inc()
             return found
-        self._metrics.variants.labels("joined" if key in self._flights else "encoded").inc()
+        if key in self._flights:
+            self._metrics.variants.labels("joined").inc()
 
         async def encode() -> Cached:
             return await self._encode(media.blob_hash, preset, ext, key)
@@ -54,14 +59,18 @@ class Variants:
         # Another run may have ended between the look into the cache and the start of this one.
         found = await self._cache.get(key)
         if found is not None:
+            self._metrics.variants.labels("hit").inc()
             return found
-        async with self._workers.slot() as slot:
+        self._metrics.variants.labels("encoded").inc()
+        async with self._workers.encodes.slot(Priority.VIEWER) as slot:
             data = await read(self._blobs, digest)
             kind = sniff(data[:SNIFF_BYTES])
             if kind is None:
                 raise Failed("a stored object is no image")
             try:
-                encoded = await slot.render(data, kind, presets.PRESETS[preset], ext)
+                encoded = await slot.run(
+                    "render", images.render, data, kind, presets.PRESETS[preset], ext, self._limits
+                )
             except MediaRefused:
                 self._metrics.refusals.labels("IMAGE_REFUSED").inc()
                 raise

@@ -1,9 +1,16 @@
-"""Worker processes for images: bounded, killable, and of no account when they die."""
+"""Worker processes for media: bounded, killable, and of no account when they die.
+
+Each kind of work is a lane with processes, a queue and limits of its own, so that what is
+quick never waits behind what is slow: an upload is checked while all encoders are busy. What
+comes from the disk cache passes through no lane at all.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,13 +18,11 @@ import structlog
 import trio
 import trio_parallel
 
-from media import confined, images
+from media import confined
 from media.confined import WorkerLimits
 from media.errors import Busy, MediaRefused, WorkerDied
-from media.images import ImageLimits, Inspection, Source
 from media.metrics import MediaMetrics
-from media.presets import Preset
-from media.sniff import ImageType
+from media.slots import Priority, Slots
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,121 +30,130 @@ T = TypeVar("T")
 log = structlog.get_logger("media")
 
 
-class ImageWorkers:
-    """Runs jobs on images in other processes, at most `workers` at a time.
+@dataclass(frozen=True)
+class Lane:
+    """One kind of work and what it may take."""
 
-    A job that outlives `job_seconds`, or whose process dies, raises `WorkerDied` and leaves
-    no trace on others; the next job gets a fresh process. At most `max_waiting` jobs wait:
-    the next one is refused with `Busy`. A cancelled job is killed.
+    name: str
+    workers: int = 1  # processes at most; they start at need
+    max_waiting: int = 64  # jobs of each priority; more are refused with `Busy`
+    job_seconds: float = 20.0  # by the clock; then the process is killed
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
+
+
+class Pool:
+    """Runs the jobs of one lane in other processes.
+
+    A job that outlives its time, or whose process dies of it, raises `WorkerDied` and leaves no
+    trace on others; the next job gets a fresh process. A cancelled job is killed.
     """
 
     def __init__(
-        self,
-        context: trio_parallel.WorkerContext,
-        metrics: MediaMetrics,
-        limits: ImageLimits,
-        *,
-        workers: int,
-        max_waiting: int,
-        job_seconds: float,
+        self, lane: Lane, context: trio_parallel.WorkerContext, metrics: MediaMetrics
     ) -> None:
+        self.lane = lane
         self._context = context
         self._metrics = metrics
-        self._limits = limits
-        self._slots = trio.CapacityLimiter(workers)
-        self._inner = trio.CapacityLimiter(workers)  # never waited for: the slots come first
-        self._max_waiting = max_waiting
-        self._job_seconds = job_seconds
+        self._slots = Slots(lane.workers, max_waiting=lane.max_waiting)
+        self._inner = trio.CapacityLimiter(lane.workers)  # never waited for: the slots come first
+        metrics.jobs_waiting.labels(lane.name).set_function(lambda: self._slots.waiting)
+        metrics.jobs_running.labels(lane.name).set_function(lambda: self._slots.held)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """A place at the workers. Take it before the bytes are in memory: at most `workers`
-        images are then. Raises `Busy`."""
-        waiting = self._slots.statistics().tasks_waiting
-        if self._slots.available_tokens <= 0 and waiting >= self._max_waiting:
-            raise Busy("too many images wait to be converted")
-        async with self._slots:
+    async def slot(self, priority: Priority) -> AsyncIterator[Slot]:
+        """A place at the workers. Take it before a job's bytes are in memory: those of at most
+        `lane.workers` jobs are then. Raises `Busy`."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._slots.hold(priority))
+            except Busy:
+                self._metrics.jobs_refused.labels(self.lane.name).inc()
+                raise
             yield Slot(self)
 
     async def _run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        started = trio.current_time()
-        try:
-            with trio.move_on_after(self._job_seconds):
-                done: T = await self._context.run_sync(
-                    partial(confined.job, fn, **kwargs),
-                    *args,
-                    kill_on_cancel=True,
-                    limiter=self._inner,
-                )
-                return done
-        except trio_parallel.BrokenWorkerError as error:
-            self._metrics.worker_deaths.inc()
-            log.warning("image worker died", job=name, error=str(error.args[0]))
-            raise WorkerDied("the image could not be decoded") from error
-        finally:
-            self._metrics.encodes.labels(name).observe(trio.current_time() - started)
+        job = partial(confined.job, fn, *args, **kwargs)
+        with self._metrics.encodes.labels(name).time():
+            with trio.move_on_after(self.lane.job_seconds):
+                try:
+                    return await self._once(job)
+                except trio_parallel.BrokenWorkerError as error:
+                    if not self._died(name, error):
+                        raise WorkerDied("the media could not be decoded") from error
+                try:
+                    return await self._once(job)
+                except trio_parallel.BrokenWorkerError as error:
+                    self._died(name, error)
+                    raise WorkerDied("the media could not be decoded") from error
         self._metrics.worker_deaths.inc()
-        log.warning("image worker killed", job=name, seconds=self._job_seconds)
-        raise WorkerDied("the image takes too long to decode")
+        log.warning("media worker killed", job=name, seconds=self.lane.job_seconds)
+        raise WorkerDied("the media takes too long to decode")
+
+    async def _once(self, job: Callable[[], T]) -> T:
+        done: T = await self._context.run_sync(job, kill_on_cancel=True, limiter=self._inner)
+        return done
+
+    def _died(self, name: str, error: trio_parallel.BrokenWorkerError) -> bool:
+        """Whether it may have died of something other than its job, which then deserves another
+        try: whoever is short of memory, or ends processes by hand, sends SIGKILL. A decoder that
+        crashes, or computes for ever, dies of other signals."""
+        self._metrics.worker_deaths.inc()
+        code = error.args[-1].exitcode
+        log.warning("media worker died", job=name, exit_code=code)
+        return bool(code == -signal.SIGKILL)
 
 
 class Slot:
-    """One job's place at the workers."""
+    """One place at the workers; jobs in it run one after the other."""
 
-    def __init__(self, workers: ImageWorkers) -> None:
-        self._workers = workers
-
-    async def inspect(self, source: Source, kind: ImageType) -> Inspection:
-        """See `media.images.inspect`."""
-        return await self.run("inspect", images.inspect, source, kind, self._workers._limits)
-
-    async def render(self, data: bytes, kind: ImageType, preset: Preset, ext: str) -> bytes:
-        """See `media.images.render`."""
-        limits = self._workers._limits
-        return await self.run("render", images.render, data, kind, preset, ext, limits)
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Any picklable function. Whatever it raises other than a refusal is a refusal."""
+        """Any function that can be pickled. Raises `WorkerDied`; whatever else it raises other
+        than a refusal is a refusal. It may run twice: see `Pool`. `name` is for the metrics."""
         try:
-            return await self._workers._run(name, fn, *args, **kwargs)
+            return await self._pool._run(name, fn, *args, **kwargs)
         except MediaRefused:
             raise
         except Exception as error:
-            log.error("image job failed", job=name, exc_info=error)
-            raise MediaRefused("the image could not be decoded") from error
+            log.error("media job failed", job=name, exc_info=error)
+            raise MediaRefused("the media could not be decoded") from error
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The pools of the media host."""
+
+    decodes: Pool  # what looks at an upload: decodes, measures, hashes
+    encodes: Pool  # what makes a variant
 
 
 @asynccontextmanager
-async def open_workers(
-    metrics: MediaMetrics,
-    *,
-    workers: int = 2,
-    max_waiting: int = 64,
-    job_seconds: float = 20.0,
-    limits: WorkerLimits | None = None,
-    image_limits: ImageLimits | None = None,
-) -> AsyncIterator[ImageWorkers]:
-    """The pool. Processes start at need and end with it; jobs still running then are killed
-    with the tasks that wait for them, which must not outlive the context."""
+async def open_pool(lane: Lane, metrics: MediaMetrics) -> AsyncIterator[Pool]:
+    """The processes end with the context. Jobs still running then are killed with the tasks
+    that wait for them, which must not outlive it."""
     context: Any = trio_parallel.open_worker_context(
-        init=partial(confined.confine, limits or WorkerLimits()),
+        init=partial(confined.confine, lane.limits),
         retire=confined.is_spent,
         grace_period=2.0,
         idle_timeout=300.0,
     )
-    pool = await context.__aenter__()
+    processes = await context.__aenter__()
     try:
-        yield ImageWorkers(
-            pool,
-            metrics,
-            image_limits or ImageLimits(),
-            workers=workers,
-            max_waiting=max_waiting,
-            job_seconds=job_seconds,
-        )
+        yield Pool(lane, processes, metrics)
     finally:
         try:
             await context.__aexit__(None, None, None)
         except trio_parallel.BrokenWorkerError as error:
             # An idle worker that somebody killed, or that did not end in time and was.
-            log.warning("image worker did not end well", error=str(error.args[0]))
+            log.warning("media worker did not end well", error=str(error.args[0]))
+
+
+@asynccontextmanager
+async def open_workers(
+    metrics: MediaMetrics, decodes: Lane, encodes: Lane
+) -> AsyncIterator[Workers]:
+    """All pools."""
+    async with open_pool(decodes, metrics) as decoding, open_pool(encodes, metrics) as encoding:
+        yield Workers(decoding, encoding)

@@ -14,6 +14,7 @@ from media.metrics import MediaMetrics
 from media.server import MediaServer
 from media.settings import MediaSettings
 from media.urls import Signer
+from media.workers import Lane
 from realtime.files import GuardedListener
 from realtime.settings import Settings
 from rpc.context import Clock, Committer, Reads, Signals
@@ -40,7 +41,8 @@ async def media_host(
         cache_folder=settings.cache,
         scratch_folder=settings.scratch,
         cache_bytes=settings.cache_bytes,
-        workers=settings.image_workers,
+        decodes=Lane("decode", workers=(settings.image_workers + 1) // 2),
+        encodes=Lane("encode", workers=settings.image_workers),
         max_upload_bytes=settings.max_upload,
         header_seconds=settings.handshake,
         stall_seconds=settings.stall,

@@ -180,7 +180,10 @@ class Settings:
         int, _help("days without its user after which a home timeline is given up", _positive)
     ] = 30
     image_workers: Annotated[
-        int, _help("processes that decode and encode images", _number(1, 1024))
+        int,
+        _help(
+            "processes that make variants of images; half as many check uploads", _number(1, 1024)
+        ),
     ] = 1
     cache_bytes: Annotated[int, _help("size of the cache of resized images", _number(0, 1e15))] = (
         1 << 30

@@ -15,14 +15,14 @@ from prometheus_client import CollectorRegistry
 from quart_trio import QuartTrio
 
 from media.app import MediaDeps, create_app, open_media
-from media.cache import DiskCache
+from media.cache import Cached, DiskCache
 from media.flights import Flights
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
 from media.uploads import Uploads
 from media.urls import Signer
 from media.variants import Variants
-from media.workers import ImageWorkers
+from media.workers import Lane, Pool, Workers
 from realtime.events.batcher import Batcher
 from store.blobs import BlobStore, MemoryBlobs
 from store.changes.media import ReserveMedia
@@ -61,7 +61,8 @@ class Host:
     settings: MediaSettings
     progress: list[tuple[int, str, int, int]]
     uploads: Uploads  # as the application's own, over the same parts
-    workers: ImageWorkers
+    workers: Workers
+    jobs: list[str]  # of inline workers, as they ran
     made: int = 0
 
     async def reserve(
@@ -154,9 +155,7 @@ async def open_host(
         nursery.start_soon(batcher.run)
         deps = MediaDeps(
             settings=MediaSettings(
-                cache_folder=folder / "cache",
-                scratch_folder=folder / "scratch",
-                **({"workers": 1} | settings),
+                cache_folder=folder / "cache", scratch_folder=folder / "scratch", **settings
             ),
             reads=store,
             committer=batcher,
@@ -166,7 +165,9 @@ async def open_host(
             metrics=MediaMetrics(registry),
             on_progress=lambda *values: progress.append(values),
         )
-        async with _inline(deps) if not real_workers else _real(deps) as (app, workers):
+        jobs: list[str] = []
+        opened = _real(deps) if real_workers else _inline(deps, jobs)
+        async with opened as (app, workers):
             uploads = Uploads(
                 deps.settings,
                 store,
@@ -180,6 +181,7 @@ async def open_host(
                 app=app,
                 uploads=uploads,
                 workers=workers,
+                jobs=jobs,
                 store=store,
                 batcher=batcher,
                 blobs=deps.blobs,
@@ -193,23 +195,16 @@ async def open_host(
         batcher.close()
 
 
-class InlineWorkers(ImageWorkers):
+class InlinePool(Pool):
     """Runs jobs here and now: what they do is tested with real processes elsewhere."""
 
-    def __init__(self, metrics: MediaMetrics, settings: MediaSettings) -> None:
+    def __init__(self, lane: Lane, metrics: MediaMetrics, jobs: list[str]) -> None:
         nowhere: Any = None
-        super().__init__(
-            nowhere,
-            metrics,
-            settings.image,
-            workers=settings.workers,
-            max_waiting=settings.max_waiting_jobs,
-            job_seconds=settings.job_seconds,
-        )
-        self.jobs: list[str] = []
+        super().__init__(lane, nowhere, metrics)
+        self._jobs = jobs
 
     async def _run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self.jobs.append(name)
+        self._jobs.append(name)
         await trio.lowlevel.checkpoint()
         return fn(*args, **kwargs)
 
@@ -222,13 +217,17 @@ async def _real(deps: MediaDeps) -> AsyncIterator[tuple[QuartTrio, Any]]:
 
 
 @asynccontextmanager
-async def _inline(deps: MediaDeps) -> AsyncIterator[tuple[QuartTrio, ImageWorkers]]:
+async def _inline(deps: MediaDeps, jobs: list[str]) -> AsyncIterator[tuple[QuartTrio, Workers]]:
     settings = deps.settings
     cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
-    workers = InlineWorkers(deps.metrics, settings)
+    workers = Workers(
+        InlinePool(settings.decodes, deps.metrics, jobs),
+        InlinePool(settings.encodes, deps.metrics, jobs),
+    )
     async with trio.open_nursery() as nursery:
-        variants = Variants(deps.blobs, cache, workers, Flights(nursery), deps.metrics)
+        flights = Flights[str, Cached](nursery)
+        variants = Variants(deps.blobs, cache, workers, settings.image, flights, deps.metrics)
         yield create_app(deps, workers, variants), workers
         nursery.cancel_scope.cancel()
 

@@ -13,13 +13,15 @@ import trio
 from PIL import Image
 
 from media.presets import PRESETS
+from media.slots import Priority
+from media.workers import Lane
 from store.blobs import Blob, MemoryBlobs
 from store.changes.messages import DeleteMessage, SendMessage
 from store.changes.rooms import OpenDirect
 from store.errors import Corrupt
 from store.records import Purpose
 from tests.media import samples
-from tests.media.host import BASE, NOW, OTHER, OWNER, Host, InlineWorkers, Reply, open_host
+from tests.media.host import BASE, NOW, OTHER, OWNER, Host, Reply, open_host
 
 JPEG = samples.turned(6)
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -282,8 +284,7 @@ async def test_a_variant_is_converted_once_however_many_ask(tmp_path: Path) -> N
                 nursery.start_soon(one)
         await one()
         assert len(set(bodies)) == 1
-        assert isinstance(host.workers, InlineWorkers)
-        assert host.workers.jobs == ["inspect", "render"]
+        assert host.jobs == ["inspect", "render"]
         counted = {
             outcome: host.figure("sunwire_media_variants_total", outcome=outcome)
             for outcome in ("encoded", "joined", "hit")
@@ -300,8 +301,7 @@ async def test_the_same_photograph_of_another_owner_is_not_converted_again(
         one = await host.get(f"/m/{first.id}/small.jpg")
         other = await host.get(f"/m/{second.id}/small.jpg")
         assert one.headers["etag"] == other.headers["etag"]
-        assert isinstance(host.workers, InlineWorkers)
-        assert host.workers.jobs.count("render") == 1
+        assert host.jobs.count("render") == 1
 
 
 async def test_a_lost_cache_is_only_slower(tmp_path: Path) -> None:
@@ -321,21 +321,24 @@ async def test_a_lost_cache_is_only_slower(tmp_path: Path) -> None:
 
 
 async def test_waiting_conversions_are_bounded(tmp_path: Path) -> None:
-    async with open_host(tmp_path, workers=1, max_waiting_jobs=1) as host:
+    lane = Lane("encode", max_waiting=1)
+    async with open_host(tmp_path, encodes=lane) as host:
         media = await host.stored(JPEG)
-        async with host.workers.slot(), trio.open_nursery() as nursery:
+        pool = host.workers.encodes
+        async with pool.slot(Priority.VIEWER), trio.open_nursery() as nursery:
 
             async def waiting() -> None:
-                async with host.workers.slot():
+                async with pool.slot(Priority.VIEWER):
                     pass
 
-            limiter = host.workers._slots
             nursery.start_soon(waiting)
-            while not limiter.statistics().tasks_waiting:
+            while not host.figure("sunwire_media_jobs_waiting", lane="encode"):
                 await trio.lowlevel.checkpoint()
             reply = await host.get(f"/m/{media.id}/small.jpg")
             assert (reply.status, reply.code) == (503, "OVERLOADED")
             assert int(reply.headers["retry-after"]) > 0
+            assert host.figure("sunwire_media_jobs_refused_total", lane="encode") == 1
+            await host.stored(JPEG)  # the encoders' queue is theirs alone
             nursery.cancel_scope.cancel()
         assert (await host.get(f"/m/{media.id}/small.jpg")).status == 200
 

@@ -12,11 +12,12 @@ import trio.testing
 
 from media.errors import BadRequest, Busy, Stalled, TooLarge
 from media.urls import UploadUrl
+from media.workers import Lane
 from store.blobs import MemoryBlobs
 from store.errors import Unavailable
 from store.records import Purpose
 from tests.media import samples
-from tests.media.host import NOW, OTHER, OWNER, Host, InlineWorkers, open_host
+from tests.media.host import NOW, OTHER, OWNER, Host, open_host
 
 JPEG = samples.jpeg()
 
@@ -105,12 +106,11 @@ async def test_the_same_put_again_is_answered_the_same(tmp_path: Path) -> None:
         first = await host.put(host.ticket(media), JPEG)
         again = await host.put(host.ticket(media), JPEG)
         assert (again.status, again.body) == (first.status, first.body) == (201, first.body)
-        assert isinstance(host.workers, InlineWorkers)
-        assert host.workers.jobs == ["inspect"]
+        assert host.jobs == ["inspect"]
 
 
 async def test_many_puts_of_one_ticket_at_once_are_answered_the_same(tmp_path: Path) -> None:
-    async with open_host(tmp_path, workers=4) as host:
+    async with open_host(tmp_path, decodes=Lane("decode", workers=4)) as host:
         media = await host.reserve(JPEG)
         bodies = set()
 
