@@ -14,6 +14,7 @@ MediaError            an answer with a status, a code and a message as JSON
     RangeRefused      416
     MediaRefused      422  an image, but broken, lying or too big to decode: final
         WorkerDied    422  its decoder died or ran out of time
+        MotionRefused 422  the same of a video or of sound
     Mismatch          460  the bytes do not have the announced checksum: send them again
     Busy              503  too much at once: again after `retry_after` seconds
     Failed            500  ours
@@ -90,8 +91,12 @@ class WorkerDied(MediaRefused):
     """The process that decoded it was killed: by the system, its limits, or our patience."""
 
 
+class MotionRefused(MediaRefused):
+    code = "MOTION_REFUSED"
+
+
 class Mismatch(MediaError):
-    status, code = 460, "CHECKSUM_MISMATCH"  # the status is tus's own
+    status, code = 460, "CHECKSUM_MISMATCH"
 
 
 class Busy(MediaError):

@@ -113,7 +113,7 @@ def _refusing(fn: Callable[P, T]) -> Callable[P, T]:
 def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
     """Decodes every frame, so that a truncated file is found out, and describes the first."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        image = _open(file, kind, limits)
+        image = open_image(file, kind, limits)
         frames = _decode_all(image, limits)
         image.seek(0)
         width, height = image.size
@@ -126,7 +126,7 @@ def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
 def render(data: bytes, kind: ImageType, preset: Preset, ext: str, limits: ImageLimits) -> bytes:
     """A variant: upright, in sRGB, without metadata, no larger than its preset. Of a moving
     image it shows the first frame."""
-    opened = _open(BytesIO(data), kind, limits)
+    opened = open_image(BytesIO(data), kind, limits)
     # A JPEG is decoded at a half, a quarter or an eighth where that is still large enough.
     opened.draft(None, (preset.size * 2, preset.size * 2))
     opened.load()
@@ -144,7 +144,7 @@ def render(data: bytes, kind: ImageType, preset: Preset, ext: str, limits: Image
     return out.getvalue()
 
 
-def _open(file: IO[bytes], kind: ImageType, limits: ImageLimits) -> ImageFile.ImageFile:
+def open_image(file: IO[bytes], kind: ImageType, limits: ImageLimits) -> ImageFile.ImageFile:
     """Reads the header and holds it against the limits before a pixel is decoded."""
     image = Image.open(file, formats=[DECODERS[kind]])
     width, height = image.size

@@ -1,0 +1,96 @@
+"""Frames as they are meant to be seen: upright, in square pixels, of an even size."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av.filter
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+_TURNS = {
+    90: (("transpose", "clock"),),
+    180: (("hflip", ""), ("vflip", "")),
+    270: (("transpose", "cclock"),),
+}
+"""Filters that turn clockwise."""
+
+
+def rotation_of(frame: VideoFrame) -> int:
+    """Degrees clockwise that the camera asks for, to the quarter."""
+    return round(-frame.rotation / 90) % 4 * 90
+
+
+def shown_size(stream: VideoStream, rotation: int) -> Size:
+    """How large the video is when it is shown."""
+    context = stream.codec_context
+    shape = stream.sample_aspect_ratio or Fraction(1)
+    if not Fraction(1, 4) <= shape <= 4:  # nonsense in the header
+        shape = Fraction(1)
+    width, height = max(2, round(context.width * shape)), context.height
+    return (height, width) if rotation % 180 else (width, height)
+
+
+def fitted(size: Size, shorter: int) -> Size:
+    """The size with its shorter side brought down to `shorter`, never up, and both even."""
+    scale = min(1.0, shorter / min(size))
+    width, height = (max(2, round(side * scale / 2) * 2) for side in size)
+    return width, height
+
+
+class Upright:
+    """Turns and scales frames to one size and format, whatever the stream changes to on its
+    way."""
+
+    def __init__(self, size: Size, rotation: int, pixels: str = "yuv420p") -> None:
+        self._size = size
+        self._rotation = rotation
+        self._pixels = pixels
+        self._of: tuple[int, int, str] | None = None
+        self._graph = av.filter.Graph()
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind != self._of:
+            self._of, self._graph = kind, self._built(frame)
+        pts, time_base = frame.pts, frame.time_base
+        self._graph.vpush(frame)
+        made = self._graph.vpull()
+        made.pts, made.time_base = pts, time_base
+        return made
+
+    def _built(self, frame: VideoFrame) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        graph.threads = 1
+        width, height = self._size
+        before = (height, width) if self._rotation % 180 else (width, height)
+        nodes = [
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=VideoFormat(frame.format.name),
+                time_base=frame.time_base or Fraction(1, 1000),
+            ),
+            graph.add("scale", f"{before[0]}:{before[1]}"),
+            *(graph.add(name, args) for name, args in _TURNS.get(self._rotation, ())),
+            graph.add("setsar", "1"),
+            graph.add("format", self._pixels),
+            graph.add("buffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def image_of(frame: VideoFrame) -> Image.Image:
+    made: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
+    return made
+
+
+def frame_of(image: Image.Image) -> VideoFrame:
+    made: VideoFrame = VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+    return made

@@ -1,0 +1,122 @@
+"""Voice messages: how loud they are, and as sound that every client plays."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.packet import Packet
+
+from media.errors import MotionRefused
+from media.motion.facts import PEAKS, MotionLimits
+from media.motion.kinds import Container
+from media.motion.opening import Opened, frames_of, opened, refusing
+from media.motion.writing import mux_indexed
+
+LOOK_RATE = 8000  # samples a second that a waveform is made of
+STEP = 80  # samples of which the loudest is kept: 10 ms
+
+# (FFmpeg's muxer, encoder, bits a second)
+FORMS = {"ogg": ("ogg", "libopus", 32_000), "m4a": ("ipod", "aac", 48_000)}
+RATE = 48_000
+
+
+def waveform_of(found: Opened, limits: MotionLimits) -> bytes:
+    """`PEAKS` values from 0 to 255: the loudest of each part, as a share of full scale."""
+    steps: list[int] = []
+    rest = array("h")
+    for frame in sound_of(found, limits, "s16", LOOK_RATE):
+        rest.frombytes(bytes(frame.planes[0])[: frame.samples * 2])
+        whole = len(rest) // STEP * STEP
+        for at in range(0, whole, STEP):
+            part = rest[at : at + STEP]
+            steps.append(max(max(part), -min(part)))
+        del rest[:whole]
+    if rest:
+        steps.append(max(max(rest), -min(rest)))
+    return peaks(steps)
+
+
+def peaks(steps: list[int]) -> bytes:
+    """The loudest of each of `PEAKS` equal parts of values from 0 to 32768 (pure)."""
+    if not steps:
+        return bytes(PEAKS)
+    edges = [len(steps) * one // PEAKS for one in range(PEAKS + 1)]
+    return bytes(
+        min(255, max(steps[begin : max(end, begin + 1)]) >> 7) for begin, end in pairwise(edges)
+    )
+
+
+@refusing
+def encode_voice(path: Path, container: Container, form: str, limits: MotionLimits) -> bytes:
+    """The sound of a file in one channel, as Opus in Ogg (`ogg`) or AAC in MP4 (`m4a`), without
+    what the recorder wrote into it."""
+    muxer, encoder, bit_rate = FORMS[form]
+    out = BytesIO()
+    with opened(path, container, limits) as found:
+        if found.audio is None:
+            raise MotionRefused("the file has no sound")
+        with av.open(out, "w", format=muxer) as made:
+            stream = made.add_stream(encoder, rate=RATE)
+            assert isinstance(stream, av.AudioStream)
+            stream.layout = "mono"
+            stream.bit_rate = bit_rate
+            stream.codec_context.thread_count = 1
+            packets: list[Packet[Any]] = []
+            for frame in sound_of(found, limits, stream.format.name, RATE):
+                packets += stream.encode(frame)
+            packets += stream.encode(None)
+            if form == "m4a":
+                mux_indexed(made, packets)
+            else:
+                made.mux(packets)
+    return out.getvalue()
+
+
+def sound_of(
+    found: Opened,
+    limits: MotionLimits,
+    sample_format: str,
+    rate: int,
+    layout: str = "mono",
+    *,
+    late: float = 0.0,
+) -> Iterator[AudioFrame]:
+    """The sound, resampled, as one unbroken run from 0 on. It begins `late` seconds after that,
+    with silence before it, or where that is negative without its beginning."""
+    at, skip = 0, round(max(0.0, -late) * rate)
+    for made in _resampled(found, limits, sample_format, rate, layout, round(late * rate)):
+        if skip > 0:
+            skip -= made.samples
+            continue
+        if at > rate * limits.max_voice_seconds:
+            return
+        made.pts, at = at, at + made.samples
+        yield made
+
+
+def _resampled(
+    found: Opened, limits: MotionLimits, sample_format: str, rate: int, layout: str, silence: int
+) -> Iterator[AudioFrame]:
+    assert found.audio is not None
+    while silence > 0:
+        count = min(silence, 1024)
+        quiet = AudioFrame(sample_format, layout, count)
+        for plane in quiet.planes:
+            plane.update(bytes(plane.buffer_size))
+        quiet.sample_rate = rate
+        silence -= count
+        yield quiet
+    resampler = AudioResampler(sample_format, layout, rate)
+    for frame in frames_of(found, found.audio, limits):
+        assert isinstance(frame, AudioFrame)
+        frame.pts = None  # gaps and jumps in it are not heard
+        yield from resampler.resample(frame)
+    yield from resampler.resample(None)

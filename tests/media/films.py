@@ -1,0 +1,206 @@
+"""Films and sound for the tests, good and hostile, made here: no file is shipped."""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+from PIL import Image
+
+from media.images import ImageLimits
+from media.motion.jobs import clip
+from media.motion.picture import frame_of
+from media.motion.playlists import boxes
+from media.sniff import ImageType
+from tests.media.samples import picture
+
+SECRET = "N48 SECRET PLACE"
+
+_CODECS = {
+    "mp4": ("libx264", "aac"),
+    "mov": ("libx264", "aac"),
+    "webm": ("libvpx", "libopus"),
+    "ogg": ("", "libopus"),
+    "ipod": ("", "aac"),
+}
+_OPTIONS = {"libx264": {"preset": "ultrafast"}, "libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+
+
+@cache
+def film(
+    seconds: float = 1.0,
+    width: int = 160,
+    height: int = 120,
+    *,
+    form: str = "mp4",
+    rate: int = 10,
+    sound: bool = True,
+    codec: str = "",
+) -> bytes:
+    """Red, with a blue quarter at the upper left, and a line of sound; of the form "ogg" or
+    "ipod" sound alone. Its recorder has written a place into it."""
+    of_picture, of_sound = _CODECS[form]
+    of_picture = codec or of_picture
+    out = BytesIO()
+    with av.open(out, "w", format=form) as made:
+        made.metadata["comment"] = made.metadata["location"] = SECRET
+        video = audio = None
+        if of_picture:
+            video = made.add_stream(of_picture, rate=rate, options=_OPTIONS.get(of_picture, {}))
+            assert isinstance(video, VideoStream)
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        if sound:
+            audio = made.add_stream(of_sound, rate=48_000)
+            assert isinstance(audio, AudioStream)
+            audio.layout = "mono"
+        if isinstance(video, VideoStream):
+            image = picture(width, height)
+            for number in range(round(seconds * rate)):
+                frame = frame_of(image)
+                frame.pts, frame.time_base = number, Fraction(1, rate)
+                made.mux(video.encode(frame))
+            made.mux(video.encode(None))
+        if isinstance(audio, AudioStream):
+            for piece in _tone(seconds):
+                made.mux(audio.encode(piece))
+            made.mux(audio.encode(None))
+    return out.getvalue()
+
+
+def _tone(seconds: float) -> list[AudioFrame]:
+    """Silence, and from the middle on a loud tone."""
+    frames = []
+    half = int(seconds * 24_000)
+    for at in range(0, half * 2, 960):
+        loud = 30_000 if at >= half else 0
+        wave = array("h", (int(loud * math.sin(one / 10)) for one in range(at, at + 960)))
+        frame = AudioFrame("s16", "mono", 960)
+        frame.planes[0].update(wave.tobytes())
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, at, Fraction(1, 48_000)
+        frames.append(frame)
+    return frames
+
+
+def boxed(data: bytes, path: bytes) -> int:
+    """Where the content of the first box of this type begins, wherever it lies."""
+    return data.index(path) + 4
+
+
+def turned(data: bytes, degrees: int) -> bytes:
+    """An MP4 whose camera was held another way, by so many degrees clockwise."""
+    patched = bytearray(data)
+    at = boxed(data, b"tkhd") + 40
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    one = 65536
+    matrix = (cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", patched, at, *matrix)
+    return bytes(patched)
+
+
+def claiming(data: bytes, width: int, height: int) -> bytes:
+    """An MP4 whose header claims a size of its frames."""
+    patched = bytearray(data)
+    struct.pack_into(">HH", patched, boxed(data, b"avc1\0\0\0\0\0\0") + 24, width, height)
+    return bytes(patched)
+
+
+@cache
+def moving(
+    frames: int = 5, size: tuple[int, int] = (41, 31), kind: str = "GIF", duration: int = 40
+) -> bytes:
+    """A moving image of odd size, of which a part is transparent."""
+    images = []
+    for number in range(frames):
+        image = Image.new("RGBA", size, (0, 0, 0, 0))
+        image.paste((200, 40, 40, 255), (number, 5, number + 20, 25))
+        images.append(image)
+    out = BytesIO()
+    images[0].save(
+        out, kind, save_all=True, append_images=images[1:], duration=duration, disposal=2, loop=0
+    )
+    return out.getvalue()
+
+
+def boxed_anew(data: bytes, path: list[bytes], change: Callable[[bytes], bytes]) -> bytes:
+    """An MP4 with the content of one box changed, and the sizes of the boxes around it. Offsets
+    stay true where the changed box lies behind the samples."""
+    if not path:
+        return change(data)
+    for kind, start, stop in boxes(data):
+        if kind == path[0]:
+            content = boxed_anew(data[start:stop], path[1:], change)
+            size = struct.pack(">I", len(content) + 8)
+            return data[: start - 8] + size + kind + content + data[stop:]
+    raise ValueError(f"no {path[0]!r}")
+
+
+def referring(data: bytes, where: str) -> bytes:
+    """An MP4 whose samples are said to lie in another file."""
+    url = b"url \0\0\0\0" + where.encode() + b"\0"
+    dref = struct.pack(">II", 0, 1) + struct.pack(">I", len(url) + 4) + url
+    return boxed_anew(data, [b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"], lambda _: dref)
+
+
+def crowded(data: bytes, streams: int) -> bytes:
+    """An MP4 with its first stream in it so many times more."""
+
+    def repeat(moov: bytes) -> bytes:
+        trak = next(moov[start - 8 : stop] for kind, start, stop in boxes(moov) if kind == b"trak")
+        return moov + trak * streams
+
+    return boxed_anew(data, [b"moov"], repeat)
+
+
+def swollen(data: bytes, width: int, height: int) -> bytes:
+    """A WebM in VP8 whose frames claim a size that its header does not tell of."""
+    patched = bytearray(data)
+    at = patched.index(b"\x9d\x01\x2a") + 3
+    struct.pack_into("<HH", patched, at, width, height)
+    return bytes(patched)
+
+
+def sparse(*seconds: int) -> bytes:
+    """A film of few frames at these times."""
+    out = BytesIO()
+    with av.open(out, "w", format="mp4") as made:
+        video = made.add_stream("libx264", rate=10, options=_OPTIONS["libx264"])
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
+        for at in seconds:
+            frame = frame_of(picture(32, 32))
+            frame.pts, frame.time_base = at * 10, Fraction(1, 10)
+            made.mux(video.encode(frame))
+        made.mux(video.encode(None))
+    return out.getvalue()
+
+
+@cache
+def indexed(frames: int = 12, size: tuple[int, int] = (160, 120), duration: int = 40) -> bytes:
+    """An MP4 with its index before its samples: what is cut off its end are samples."""
+    with NamedTemporaryFile() as file:
+        file.write(moving(frames, size, duration=duration))
+        file.flush()
+        return clip(Path(file.name), ImageType.GIF, "mp4", ImageLimits())
+
+
+def noisy(frames: int, size: tuple[int, int]) -> bytes:
+    """A GIF of what a camera might see: a picture with noise that drifts."""
+    noise = Image.effect_noise((size[0] + frames, size[1]), 40).convert("RGB")
+    images = [
+        Image.blend(picture(*size), noise.crop((at, 0, at + size[0], size[1])), 0.4)
+        for at in range(frames)
+    ]
+    out = BytesIO()
+    images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=40, loop=0)
+    return out.getvalue()
