@@ -15,7 +15,7 @@ from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
-from store.changes.media import ReserveMedia, StoreMedia
+from store.changes.media import DropTicket, ReserveMedia, StoreMedia
 from store.changes.messages import (
     DeleteMessage,
     EditMessage,
@@ -172,6 +172,7 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
         height=3,
         color="#000000",
     ),
+    DropTicket: lambda scene: DropTicket(media_id=scene.media[3]),
 }
 
 

@@ -61,7 +61,10 @@ def measure(runner: Runner, row: Row, rate: float | None = None) -> dict[str, An
 
 @pytest.mark.parametrize("row", ["calls-100", "calls-await", "calls-16", "fanout-1", "durable-16"])
 def test_as_fast_as_answers_come(runner: Runner, row: str) -> None:
-    figures = measure(runner, BY_KEY[row])
+    for seconds in (runner.seconds, 2.0, 10.0):  # a busy machine may not sync once in the first
+        figures = measure(dataclasses.replace(runner, seconds=seconds), BY_KEY[row])
+        if figures["count"]:
+            break
     assert figures["count"] > 0
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
 
