@@ -120,7 +120,7 @@ class Consumer:
         done = await building.once()
         if done is not None and done.switched:
             log.info("consumer rebuilt", consumer=self.name, position=done.position)
-        return done is None or bool(done.read) or done.switched or done.left
+        return done is None or bool(done.read) or done.switched or done.left or done.seeding
 
     async def _sweep(self, fence: int) -> bool:
         """Removes rows that are not shown; returns whether there may be more."""

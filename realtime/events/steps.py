@@ -13,10 +13,15 @@ from store.interface import Store
 from store.projections.base import Projection, VisibleProjection
 from store.projections.consuming import Consume, Consumed, consume, set_aside, upcoming
 from store.projections.offsets import Role
+from store.projections.rebuilding import seed_step
 from store.queries.leases import Fenced
 from store.sources import Source, Stretch
 
 log = structlog.get_logger("consumers")
+
+IDS = 1_000
+MOST_IDS = 1_000_000
+SEED_SECONDS = 0.05  # for which a step that seeds may stop those who write, about
 
 
 class Steps:
@@ -46,6 +51,8 @@ class Steps:
         self._failures = 0  # of the entry taken alone
         self._given_up = 0  # its position, once it is to be set aside
         self._failure = Exception()
+        self._seeding = False
+        self._ids = IDS  # whose rows a step seeds
         self._leftovers = Leftovers(projection, store, clock, fence, role)
         self.position = 0
         """How far it has taken effect."""
@@ -67,7 +74,7 @@ class Steps:
             return None
         self._failures = 0
         self._alone = max(0, self._alone - done.read) if done.read else 0
-        self.position = done.position
+        self.position, self._seeding = done.position, done.seeding
         return await self._leftovers.after(done)
 
     @property
@@ -93,7 +100,22 @@ class Steps:
             change = Consume(projection=projection, limit=limit, fence=fence, given=given)
             return await self._batcher.submit(change).wait()
         now_ms = self._clock.now_ms()
+        if self._seeding:
+            return await self._seed(projection, limit)
         return await self._store.write(consume, projection, limit, now_ms, fence, given, self._role)
+
+    async def _seed(self, projection: Projection, limit: int) -> Consumed:
+        """A step of so many ids that nobody has to wait for long who writes meanwhile."""
+        began = trio.current_time()
+        done = await self._store.write(
+            seed_step, projection, limit, self._ids, self._clock.now_ms(), self._fence
+        )
+        took = trio.current_time() - began
+        if took > 2 * SEED_SECONDS:
+            self._ids = max(1, self._ids // 2)
+        elif took < SEED_SECONDS / 2:
+            self._ids = min(MOST_IDS, self._ids * 2)
+        return done
 
     async def _set_aside(self) -> None:
         if not self._given_up:

@@ -77,6 +77,15 @@ class Projection(Consumer):
         between the steps, each part in a transaction.
         """
 
+    async def seed(
+        self, tx: Transaction, generation: int, after: int, up_to: int, now_ms: int
+    ) -> None:
+        """Writes the rows of that generation of what has ids with `after < id <= up_to`, by the
+        state of things alone, in the place of those that are there. That state is the one that
+        follows from all the entries that the generation has taken: nobody changes it meanwhile.
+        All ids are positions, so step by step nothing is left out."""
+        raise NotImplementedError
+
     async def carry_on(
         self, tx: Transaction, generation: int, position: int, *, alone: bool
     ) -> list[Hint]:

@@ -19,7 +19,7 @@ from store.projections.base import (
     VisibleProjection,
     lease_of,
 )
-from store.projections.offsets import Place, Role, lock_places, move, places_of, set_role
+from store.projections.offsets import Place, Role, lock_places, move, places_of, seed_from, set_role
 from store.queries.leases import check_fence
 from store.sources import Stretch, read_stretch
 from store.transaction import Transaction
@@ -45,6 +45,9 @@ class Consumed(msgspec.Struct, frozen=True):
     """Whether what was built is shown from now on."""
     left: bool = False
     """Whether there is something to carry on with."""
+    seeding: bool = False
+    """Whether it is built from the state of things, and there is more to be: see
+    `store.projections.rebuilding.seed_step`."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +138,7 @@ async def _step(
             leaving=bool(places.leaving),
             switched=switched,
             left=left,
+            seeding=place is not None and place.seeded is not None,
         )
 
     if place is None:
@@ -166,6 +170,8 @@ async def _step(
         hints = await apply(stretch.entries, place.generation)
     if stretch.reached > place.position:
         await move(tx, consumer.name, place.generation, stretch.reached, order.fence, now_ms)
+    if place.seeded is not None:
+        return answer(stretch.reached, parked + len(stretch.entries))
     left = await consumer.left(tx, place.generation)
     # As new as the rows that are shown, and nothing is missing in them.
     built = place.role is Role.BUILDING and stretch.reached >= places.live.position
@@ -248,7 +254,12 @@ async def set_aside(
 ) -> bool:
     """Sets the entry at a position aside, because of an error, and moves on. Where it is not
     `upcoming` (an earlier call was made, and its answer lost), it does nothing and returns no.
-    Raises `Fenced` as a step."""
+    Raises `Fenced` as a step.
+
+    Rows that are seeded have no need of it, and no is returned too: the state of things has its
+    effect. But which of the rows were made before it, and which after, nobody knows: all are made
+    once more.
+    """
     name = consumer.name
     await check_fence(tx, lease_of(name), fence)
     place = (await lock_places(tx, name)).of(role)
@@ -259,6 +270,10 @@ async def set_aside(
         await aside.note_failure_again(tx, name, place.generation, key, position, error, now_ms)
         return True
     if retried or await _following(tx, consumer, place) != position:
+        return False
+    if place.seeded is not None:
+        await move(tx, name, place.generation, position, fence, now_ms)
+        await seed_from(tx, name, place.generation, 0)
         return False
     (entry,) = await entries_at(tx, [position])
     await aside.note_failure(tx, consumer, place.generation, entry, error, now_ms)

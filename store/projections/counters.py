@@ -111,6 +111,43 @@ class CountersProjection(Projection):
         counted = await _add(tx, generation, "post_counts", "post_id", _OF_POSTS, posts)
         return await _hints(tx, counted)
 
+    async def seed(
+        self, tx: Transaction, generation: int, after: int, up_to: int, now_ms: int
+    ) -> None:
+        """Counts of a comment are those of its post's id: there they are found."""
+        ids = (generation, after, up_to)
+        for table, of in (("user_counts", "user_id"), ("post_counts", "post_id")):
+            await tx.run(
+                f"DELETE FROM {table} WHERE generation = ? AND {of} > ? AND {of} <= ?", ids
+            )
+        for insert in (_USERS, _POSTS):
+            await tx.run(insert, ids)
+        # Of what had an answer once there is a row: it is written anew, and none is left over.
+        answers = await tx.rows(_ANSWERS, (after, up_to))
+        await tx.run_many(
+            tx.dialect.upsert("comment_counts", ("generation", "comment_id"), _OF_COMMENTS),
+            [(generation, comment_id, replies) for comment_id, replies in answers],
+        )
+
+
+_USERS = (
+    "INSERT INTO user_counts (generation, user_id, posts, followers, followings) SELECT ?, u.id, "
+    "(SELECT COUNT(*) FROM posts p WHERE p.author_id = u.id AND p.deleted = 0), "
+    "(SELECT COUNT(*) FROM follows f WHERE f.followee_id = u.id), "
+    "(SELECT COUNT(*) FROM follows f WHERE f.follower_id = u.id) "
+    "FROM users u WHERE u.id > ? AND u.id <= ?"
+)
+_POSTS = (
+    "INSERT INTO post_counts (generation, post_id, likes, comments) SELECT ?, p.id, "
+    "(SELECT COUNT(*) FROM likes l WHERE l.post_id = p.id), "
+    "(SELECT COUNT(*) FROM comments c WHERE c.post_id = p.id AND c.deleted = 0) "
+    "FROM posts p WHERE p.deleted = 0 AND p.id > ? AND p.id <= ?"
+)
+_ANSWERS = (
+    "SELECT reply_to, COUNT(CASE WHEN deleted = 0 THEN 1 END) FROM comments "
+    "WHERE post_id > ? AND post_id <= ? AND reply_to > 0 GROUP BY reply_to"
+)
+
 
 async def _answers(tx: Transaction, entries: Sequence[Entry]) -> dict[int, int]:
     """Which comment each of the comments that the entries are about answers."""

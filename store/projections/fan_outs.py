@@ -53,6 +53,26 @@ class FanOuts:
         await self._keep(left)
         return [*small, *pulled]
 
+    async def seed(self, after: int, up_to: int) -> None:
+        """Lets all posts of authors with ids after that, up to that, be pulled who have so many
+        followers, and no others: no timeline is filled before all have had their turn."""
+        for table in ("pulled_posts", "pulled_authors"):
+            await self._tx.run(
+                f"DELETE FROM {table} WHERE generation = ? AND author_id > ? AND author_id <= ?",
+                (self._generation, after, up_to),
+            )
+        found = await self._tx.rows(
+            "SELECT DISTINCT followee_id FROM follows WHERE followee_id > ? AND followee_id <= ?",
+            (after, up_to),
+        )
+        counted = await self._followers(row[0] for row in found)
+        for author_id, followers in counted.items():
+            if followers > self._limits.pushed_below:
+                posts = await self._tx.rows(
+                    "SELECT id FROM posts WHERE author_id = ? AND deleted = 0", (author_id,)
+                )
+                await self._pull({row[0]: author_id for row in posts})
+
     async def erase(self, posts: Mapping[int, int]) -> None:
         """Begins to take deleted posts out, each with its author."""
         await self._tx.run_many(
@@ -113,7 +133,8 @@ class FanOuts:
         counted = await self._tx.rows_many(
             [
                 (
-                    "SELECT COUNT(*) FROM (SELECT 1 FROM follows WHERE followee_id = ? LIMIT ?) f",
+                    "SELECT COUNT(*) FROM "
+                    "(SELECT 1 FROM follows WHERE followee_id = ? LIMIT ?) counted",
                     (author_id, self._limits.pushed_below + 1),
                 )
                 for author_id in wanted

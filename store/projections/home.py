@@ -93,6 +93,14 @@ class HomeProjection(Projection):
         )
         return await _hints(tx, there)
 
+    async def seed(
+        self, tx: Transaction, generation: int, after: int, up_to: int, now_ms: int
+    ) -> None:
+        """Who is about is to get a timeline, which is filled later; authors with very many
+        followers are pulled, whatever was decided of their posts before."""
+        await FanOuts(tx, generation, self._limits).seed(after, up_to)
+        await Timelines(tx, generation, self._limits).seed(after, up_to, now_ms)
+
     async def left(self, tx: Transaction, generation: int) -> bool:
         fan_outs = FanOuts(tx, generation, self._limits)
         timelines = Timelines(tx, generation, self._limits)

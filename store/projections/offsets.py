@@ -24,6 +24,8 @@ class Place(NamedTuple):
     paused: bool
     aside: int
     """Entries that are set aside."""
+    seeded: int | None = None
+    """Up to where it has been built from the state of things, while it is."""
 
 
 class Places(NamedTuple):
@@ -72,10 +74,11 @@ _BEGINNING = Place(0, Role.LIVE, 0, False, 0)
 
 async def _places(tx: Transaction, consumer: str, lock: str) -> Places | None:
     found = [
-        Place(row[0], Role(row[1]), row[2], bool(row[3]), row[4])
+        Place(row[0], Role(row[1]), row[2], bool(row[3]), row[4], row[5])
         for row in await tx.rows(
             "SELECT generation, role, position, paused_ms, (SELECT COUNT(*) FROM set_aside s "
-            "WHERE s.consumer = o.consumer AND s.generation = o.generation) "
+            "WHERE s.consumer = o.consumer AND s.generation = o.generation), (SELECT up_to "
+            "FROM seeds d WHERE d.consumer = o.consumer AND d.generation = o.generation) "
             f"FROM offsets o WHERE consumer = ? ORDER BY generation{lock}",
             (consumer,),
         )
@@ -105,6 +108,15 @@ async def move(
         "UPDATE offsets SET position = ?, fence = ?, updated_ms = ? "
         "WHERE consumer = ? AND generation = ?",
         (position, fence, now_ms, consumer, generation),
+    )
+
+
+async def seed_from(tx: Transaction, consumer: str, generation: int, up_to: int) -> None:
+    """What has ids up to there has its rows; the others are to be built from the state of
+    things."""
+    await tx.run(
+        tx.dialect.upsert("seeds", ("consumer", "generation"), ("up_to",)),
+        (consumer, generation, up_to),
     )
 
 

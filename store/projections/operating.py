@@ -82,7 +82,7 @@ async def discard(tx: Transaction, consumer: str, position: int) -> None:
 async def forget(tx: Transaction, consumer: str) -> None:
     """Removes what is known of a consumer that there is no more. Raises `NotFound` where nothing
     is."""
-    for table in ("set_aside", "offsets"):
+    for table in ("set_aside", "seeds", "offsets"):
         removed = await tx.run(f"DELETE FROM {table} WHERE consumer = ?", (consumer,))
     if not removed:
         raise NotFound(f"nothing is known of a consumer {consumer!r}")

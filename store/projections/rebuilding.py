@@ -1,18 +1,26 @@
 """Builds a projection's rows anew beside those that are shown.
 
-The new rows are a generation of their own, with an offset of its own that begins where the log
-does. The consumer's owner takes both on, each step in a transaction; as soon as the new ones are
-as new as those that are shown, and none of their entries is set aside, the roles change within
-that step (see `store.projections.consuming`). So whatever ends a process, the next owner goes on,
-and nobody sees rows that are half made.
+The new rows are a generation of their own, with an offset of its own. The consumer's owner takes
+both on, each step in a transaction; as soon as the new ones are as new as those that are shown, and
+none of their entries is set aside, the roles change within that step (see
+`store.projections.consuming`). So whatever ends a process, the next owner goes on, and nobody sees
+rows that are half made.
+
+The offset begins where the log does. Where the log's own beginning is gone, the rows are *seeded*:
+made by the state of things, a portion of ids at a time. Each portion is made with the head of the
+log locked, after all entries up to it have been taken: so the rows of all portions are those of the
+offset, however much happens between them.
 """
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from store.errors import Conflict
 from store.log import read_head
 from store.projections.base import Projection, lease_of
-from store.projections.offsets import Place, Role, add_place, lock_places, set_role
+from store.projections.consuming import Consumed, consume
+from store.projections.offsets import Place, Role, add_place, lock_places, seed_from, set_role
 from store.queries.leases import check_fence
 from store.transaction import Transaction
 
@@ -25,13 +33,12 @@ async def start_rebuild(tx: Transaction, projection: Projection, now_ms: int) ->
     places = await lock_places(tx, name)
     if places.building is not None:
         raise Conflict(f"{name} is being built anew already, and is at {places.building.position}")
-    floor = (await read_head(tx)).floor
-    if floor:
-        raise Conflict(
-            f"{name} cannot be built anew: the log begins at {floor + 1}, what was before is gone"
-        )
+    head = await read_head(tx)
     generation = 1 + max(place.generation for place in (places.live, *places.leaving))
-    await add_place(tx, name, Place(generation, Role.BUILDING, 0, False, 0), now_ms)
+    position = head.position if head.floor else 0
+    await add_place(tx, name, Place(generation, Role.BUILDING, position, False, 0), now_ms)
+    if head.floor:
+        await seed_from(tx, name, generation, 0)
     return generation
 
 
@@ -60,8 +67,30 @@ async def sweep(tx: Transaction, projection: Projection, limit: int, fence: int 
         left = left or removed == limit
     if left:
         return True
-    for table in ("set_aside", "offsets"):
+    for table in ("set_aside", "seeds", "offsets"):
         await tx.run(
             f"DELETE FROM {table} WHERE consumer = ? AND generation = ?", (name, generation)
         )
     return len(leaving) > 1
+
+
+async def seed_step(
+    tx: Transaction, projection: Projection, limit: int, ids: int, now_ms: int, fence: int = 0
+) -> Consumed:
+    """A step of a generation that is seeded: at most `limit` entries, and where these were all
+    there are, the rows of the next so many `ids`. Raises `Fenced` as any step."""
+    head = (await read_head(tx, lock=True)).position
+    done = await consume(tx, projection, limit, now_ms, fence, None, Role.BUILDING)
+    place = (await lock_places(tx, projection.name)).building
+    if place is None or place.seeded is None or done.halted:
+        return done
+    if place.position < head:
+        return done
+    of = (projection.name, place.generation)
+    up_to = min(head, place.seeded + ids)
+    await projection.seed(tx, place.generation, place.seeded, up_to, now_ms)
+    if up_to == head:
+        await tx.run("DELETE FROM seeds WHERE consumer = ? AND generation = ?", of)
+    else:
+        await seed_from(tx, *of, up_to)
+    return replace(done, read=done.read + 1, seeding=up_to < head)

@@ -63,6 +63,24 @@ class Timelines:
         """Users are here, each since when: who has no timeline is to get one."""
         await want(self._tx, self._generation, seen)
 
+    async def seed(self, after: int, up_to: int, now_ms: int) -> None:
+        """Users with ids after that, up to that, who were here lately are to get timelines, by
+        what is known of their sessions; what there is of those that they have goes."""
+        for table in ("timeline_posts", "timelines"):
+            await self._tx.run(
+                f"DELETE FROM {table} WHERE generation = ? AND user_id > ? AND user_id <= ?",
+                (self._generation, after, up_to),
+            )
+        found = await self._tx.rows(
+            "SELECT s.user_id, MAX(COALESCE(u.at_ms, s.created_ms)) FROM sessions s "
+            "LEFT JOIN session_uses u ON u.session_id = s.id "
+            "WHERE s.user_id > ? AND s.user_id <= ? AND s.revoked_ms = 0 GROUP BY s.user_id",
+            (after, up_to),
+        )
+        await self.want(
+            {user: at_ms for user, at_ms in found if at_ms >= now_ms - self._limits.idle_ms}
+        )
+
     async def join(self, follows: Mapping[Pair, int]) -> None:
         """Puts the latest posts of authors into the timelines of those who have begun to follow
         them, each with the position of that."""

@@ -34,6 +34,8 @@ class Status(NamedTuple):
     paused: bool
     sweeping: bool
     """Whether there are rows to be removed that are not shown any more."""
+    seeded: int | None
+    """Up to which id its rows have been built from the state of things, while they are."""
 
     left_behind: bool
     """Whether the log has not got any more what it would take next."""
@@ -63,6 +65,7 @@ async def statuses(tx: Transaction, known: Mapping[str, Collection[Kind]]) -> li
         "GROUP BY consumer, generation, state"
     )
     aside = {(row[0], row[1], row[2]): row[3] for row in counted}
+    seeds = {row[:2]: row[2] for row in await tx.rows("SELECT * FROM seeds")}
     now_ms = (await tx.rows(f"SELECT {tx.dialect.now_ms()}"))[0][0]
     result = []
     for name, role, generation, position, paused_ms in sorted(rows):
@@ -83,6 +86,7 @@ async def statuses(tx: Transaction, known: Mapping[str, Collection[Kind]]) -> li
                 paused=bool(paused_ms),
                 sweeping=name in sweeping,
                 left_behind=position < floor,
+                seeded=seeds.get((name, generation)),
             )
         )
     return result

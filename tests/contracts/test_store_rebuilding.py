@@ -135,10 +135,6 @@ async def test_what_cannot_be_built_is_refused(world: Social) -> None:
     await begun(world)
     with pytest.raises(Conflict, match="already"):
         await world.store.write(start_rebuild, COUNTERS, 0)
-    await world.store.write(cancel_rebuild, "counters")
-    await world.run("UPDATE log_head SET floor = 1001")
-    with pytest.raises(Conflict, match="begins at 1002"):
-        await world.store.write(start_rebuild, COUNTERS, 0)
 
 
 async def test_it_is_not_shown_while_entries_of_it_are_set_aside(world: Social) -> None:

@@ -37,6 +37,7 @@ from store.records import (
     PostRecord,
     Purpose,
 )
+from store.retention import raise_floor, remove_below
 from store.sqlite import SqliteStore
 from store.transaction import Dialect, Row, Statement, Transaction, Value
 from tests.closing import until_the_end
@@ -185,6 +186,13 @@ async def _rows(tx: Transaction, sql: str, params: Sequence[Value]) -> list[Row]
 
 async def _run(tx: Transaction, sql: str, params: Sequence[Value]) -> None:
     await tx.run(sql, params)
+
+
+async def forget_log(world: Social) -> int:
+    """Removes what no consumer needs any more; returns up to where."""
+    raised = await world.store.write(raise_floor, await world.head(), 0)
+    await world.store.write(remove_below, 1_000_000)
+    return raised.floor
 
 
 async def _add_users(tx: Transaction, ids: Iterable[int]) -> None:

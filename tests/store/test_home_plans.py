@@ -11,7 +11,10 @@ import pytest
 
 from store.interface import Store
 from store.mysql.store import MysqlStore
+from store.projections.base import Projection
+from store.projections.counters import CountersProjection
 from store.projections.fan_outs import FanOut, FanOuts
+from store.projections.home import HomeProjection
 from store.projections.timelines import TimelineLimits, Timelines
 from store.queries.activity import DEEDS
 from store.queries.blocks import blocks_around
@@ -229,3 +232,15 @@ async def _block_many(tx: Transaction) -> None:
         "INSERT INTO blocks (blocker_id, blocked_id, active, changed) VALUES (?, ?, 1, ?)",
         [(one, other, one * 200 + other) for one in USERS for other in USERS[:50] if one != other],
     )
+
+
+@pytest.mark.parametrize("projection", [HomeProjection(), CountersProjection()])
+async def test_a_portion_of_the_state_is_found_by_indexes(
+    open_store: OpenStore, projection: Projection
+) -> None:
+    async with full(open_store) as store:
+        steps = await plan(store, projection.seed, 1, 3, 6, 0)
+        assert steps
+        # But the few that are counted, of those that an index has found.
+        few = ("SCAN counted", "SCAN <derived2>")
+        assert [step for step in steps if step.startswith("SCAN ") and step not in few] == []

@@ -16,7 +16,8 @@ def lag(*, place: Where = HERE) -> None:
     """Says of each consumer how far it has come, as JSON lines.
 
     Each has `consumer`, `generation` (of its rows; one that is being built has a line of its own,
-    with `building`), `position`, `head` (where the log ends), `entries_behind` (entries of the log
+    with `building`, and `seeded` while it is made by the state of things: up to which id),
+    `position`, `head` (where the log ends), `entries_behind` (entries of the log
     from the first that it has yet to take), `seconds_behind` (since that one was written), `dead`
     (entries that failed and are set aside), `parked` (those that wait behind them), `paused`,
     `stopped` (too many are set aside, or those it needs are gone) and `known` (whether this
@@ -31,6 +32,7 @@ def lag(*, place: Where = HERE) -> None:
                     "consumer": one.name,
                     "generation": one.generation,
                     "building": one.role is Role.BUILDING,
+                    "seeded": one.seeded,
                     "position": one.position,
                     "head": one.head,
                     "entries_behind": one.entries_behind,

@@ -25,8 +25,8 @@ def rebuild(
     ] = False,
     place: Where = HERE,
 ) -> None:
-    """Has a consumer build its rows anew, from the beginning of the log, beside those that are
-    shown, which go on being kept up to date.
+    """Has a consumer build its rows anew beside those that are shown, which go on being kept up to
+    date: from the log where it is whole, else from the state of things.
 
     The server that runs the consumer does it, now or when there is one. As soon as the new rows
     are as new as the others, they are shown instead, at once. `log lag` says how far it is. While

@@ -95,6 +95,7 @@ def test_lag_is_counted_from_the_first_entry_that_a_consumer_has_yet_to_take(
         "head": post + 2,
         "generation": 0,
         "building": False,
+        "seeded": None,
         "entries_behind": 1,
         "dead": 0,
         "parked": 0,

@@ -322,6 +322,7 @@ STATUS = Status(
     paused=False,
     sweeping=False,
     left_behind=False,
+    seeded=None,
 )
 
 

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from realtime.clock import TrioClock
+from realtime.events import steps
 from realtime.events.consumers import Consumer
 from store.errors import Unavailable
 from store.log import Kind
@@ -148,6 +149,43 @@ async def test_rows_are_built_anew_and_the_old_ones_removed(
             await consumer.wait_idle()
             assert sorted(await kit.store.inner.read(likes)) == [(1, 7, 1), (1, 8, 2)]
     assert [entry["event"] for entry in logs] == ["consumer rebuilt"]
+
+
+async def test_where_the_log_is_not_whole_they_are_built_of_the_state(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A portion at a time, however many there are."""
+    monkeypatch.setattr(steps, "IDS", 1)
+    monkeypatch.setattr(steps, "MOST_IDS", 4)
+    monkeypatch.setattr(CountersProjection, "step", 2)
+    with structlog.testing.capture_logs() as logs:
+        async with consuming(Keeping) as kit:
+            consumer = counting(kit)
+            await kit.note(*[7] * 10, kind=Kind.POST_LIKED)
+            await consumer.wait_idle()
+            await kit.store.inner.write(_have_one_like)
+            await kit.store.inner.write(start_rebuild, CountersProjection(), 0)
+            await kit.note(50, kind=Kind.ROOM_CREATED)
+            consumer.wake()
+            await consumer.wait_idle()
+            assert await kit.store.inner.read(likes) == [(1, 7, 1)]
+            portions = [name for name, _ in kit.store.calls if name == "seed_step"]
+            assert len(portions) > 3
+            await kit.note(7, kind=Kind.POST_LIKED)
+            await consumer.wait_idle()
+            assert await kit.store.inner.read(likes) == [(1, 7, 2)]
+    assert [entry["event"] for entry in logs] == ["consumer rebuilt"]
+
+
+async def _have_one_like(tx: Transaction) -> None:
+    """The log, which is gone, has told of more."""
+    await tx.run(
+        "INSERT INTO posts (id, author_id, text, media, created_ms, edited_ms, deleted, changed) "
+        "VALUES (7, 1, 'sea', '', 0, 0, 0, 7)"
+    )
+    await tx.run("INSERT INTO likes (post_id, user_id, changed) VALUES (7, 2, 8)")
+    await tx.run("UPDATE log_head SET floor = position")
+    await tx.run("DELETE FROM log")
 
 
 async def test_a_store_that_is_away_meanwhile_is_waited_for(

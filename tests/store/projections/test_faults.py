@@ -18,20 +18,22 @@ from store.projections.consuming import Consume, Consumed, carry_on, consume, se
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
-from store.projections.offsets import Role, places_of
-from store.projections.rebuilding import cancel_rebuild, start_rebuild, sweep
+from store.projections.offsets import Role, lock_places, places_of
+from store.projections.rebuilding import cancel_rebuild, seed_step, start_rebuild, sweep
 from store.queries.consumers import letters
+from store.queries.timelines import home_ids
 from tests.contracts.backends import OpenStore
 from tests.contracts.statements import Failure
 from tests.store.projections.test_rebuild import (
     Story,
-    check_rows,
+    check_counts,
     expected_causes,
+    expected_home,
     present_causes,
     seeds,
     story,
 )
-from tests.store.social import Social, social
+from tests.store.social import USERS, Social, forget_log, social
 
 # Of one another's undoing. Nobody mutes or blocks: whether that comes before what is told late is
 # another matter.
@@ -111,10 +113,15 @@ class Operated:
     ) -> Consumed:
         """One that succeeds: what fails alone is set aside."""
         store, now_ms = self.world.store, self.world.now_ms
+        building = (await store.read(places_of, projection.name)).building
+        seeding = role is Role.BUILDING and building is not None and building.seeded is not None
         while True:
             try:
                 if isinstance(projection, Notifications):
                     return await self.world.do(Consume(projection=projection, limit=limit))
+                if seeding:
+                    ids = self.random.choice((1, 10, 100))
+                    return await store.write(seed_step, projection, limit, ids, now_ms)
                 return await store.write(consume, projection, limit, now_ms, 0, None, role)
             except Failure as error:
                 if limit == 1:
@@ -127,13 +134,16 @@ class Operated:
         random, write = self.random, self.world.store.write
         one = random.choice(self.all)
         try:
-            match random.randrange(13):
+            match random.randrange(14):
+                case 13:
+                    await forget_log(self.world)
                 case 12:
                     await write(carry_on, self.home)
                 case 0 | 1 | 2 | 3:
                     await self.step(one, random.choice(LIMITS))
                 case 4 | 5:
-                    await self.step(self.counters, random.choice(LIMITS), Role.BUILDING)
+                    built = random.choice((self.counters, self.home))
+                    await self.step(built, random.choice(LIMITS), Role.BUILDING)
                 case 6:
                     await write(operating.retry_all, one.name)
                 case 7 if random.random() < 0.3:
@@ -141,14 +151,16 @@ class Operated:
                 case 8:
                     await write(random.choice((operating.resume, _pause)), one.name)
                 case 9:
-                    await write(start_rebuild, self.counters, self.world.now_ms)
+                    built = random.choice((self.counters, self.home))
+                    await write(start_rebuild, built, self.world.now_ms)
                 case 10:
                     first = random.randrange(1, await self.world.head() + 1)
                     await write(operating.replay, one, first, self.world.now_ms)
                 case _ if random.random() < 0.3:
-                    await write(cancel_rebuild, "counters")
+                    await write(cancel_rebuild, one.name)
                 case _:
-                    await write(sweep, self.counters, random.choice(LIMITS))
+                    built = random.choice((self.counters, self.home))
+                    await write(sweep, built, random.choice(LIMITS))
         except Conflict:
             pass  # a refusal
 
@@ -161,13 +173,15 @@ class Operated:
             while (done := await self.step(one, 3)).read or done.left:
                 if done.left:
                     await self.world.store.write(carry_on, self.home)
-        while (await self.step(self.counters, 3, Role.BUILDING)).read:
-            pass
-        while await self.world.store.write(sweep, self.counters, 3):
-            pass
+        for built in (self.counters, self.home):
+            while (done := await self.step(built, 3, Role.BUILDING)).building:
+                if done.left:
+                    await self.world.store.write(carry_on, built, 0, Role.BUILDING)
+            while await self.world.store.write(sweep, built, 3):
+                pass
+            places = await self.world.store.read(places_of, built.name)
+            assert (places.building, places.leaving) == (None, ())
         assert await self.world.store.read(letters, "", 0, 1, parked=True) == []
-        places = await self.world.store.read(places_of, "counters")
-        assert (places.building, places.leaving) == (None, ())
 
 
 async def _pause(tx: Any, consumer: str) -> None:
@@ -182,13 +196,19 @@ def test_whatever_fails_the_projections_equal_the_state_once_it_is_repaired(
     async def main() -> None:
         async with social(open_store) as world:
             operated, told = Operated(world, Random(seed)), Story(world)
+            for one in operated.all:  # all have begun: from now on the log is kept for them
+                await world.store.write(lock_places, one.name)
             for part in story(seed, KINDS):
                 if not isinstance(part, tuple):
                     await told.tell(part)
                 for _ in range(operated.random.randrange(4)):
                     await operated.act()
             await operated.repair()
-            await check_rows(world)
+            await check_counts(world)
+            home = await expected_home(world)
+            for user in USERS:
+                shown = await world.store.read(home_ids, user, 0, 1000)
+                assert set(shown) == {post for reader, post, _ in home if reader == user}
             causes = await expected_causes(world)
             assert await present_causes(world) == {
                 cause: deed.position for cause, deed in causes.items()

@@ -28,14 +28,14 @@ from store.projections.consuming import carry_on, consume
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.offsets import Role, places_of
-from store.projections.rebuilding import start_rebuild, sweep
+from store.projections.rebuilding import seed_step, start_rebuild, sweep
 from store.projections.timelines import DAY_MS, TimelineLimits
 from store.queries.pages import home
 from store.queries.resume import newest_home_post
 from store.queries.timelines import State, timelines_of, want
 from tests.contracts.backends import OpenStore
 from tests.contracts.examples import new_session
-from tests.store.social import Social, social
+from tests.store.social import Social, forget_log, social
 
 BUILDING = Role.BUILDING
 USERS = tuple(range(1, 9))
@@ -199,25 +199,36 @@ def test_timelines_made_again_from_the_log_come_to_the_same(
     trio.run(main)
 
 
-@settings(max_examples=15)
-@given(SEEDS)
+@settings(max_examples=16)
+@given(SEEDS, st.booleans())
 def test_timelines_are_built_anew_beside_those_that_are_shown(
-    open_store: OpenStore, seed: int
+    open_store: OpenStore, seed: int, whole: bool
 ) -> None:
+    """From the log where it is whole, else from the state of things."""
+
     async def main() -> None:
         async with social(open_store, ()) as world:
             users = [(await world.do(sign_up(number))).user_id for number in USERS]
             story = Story(world, seed, users)
             await story.go_on(60)
             home = world.invisible[0]
+            if not whole:
+                await story.finish()
+                await forget_log(world)
             await world.store.write(start_rebuild, home, world.now_ms)
             switched = False
+            seeding = not whole
             while not switched:
                 await story.go_on(story.random.choice((0, 0, 3)))
-                done = await world.store.write(
-                    consume, home, story.random.choice((2, 50)), world.now_ms, 0, None, BUILDING
-                )
-                switched = done.switched
+                limit = story.random.choice((2, 50))
+                if seeding:
+                    ids = story.random.choice((5, 20, 100))
+                    done = await world.store.write(seed_step, home, limit, ids, world.now_ms)
+                else:
+                    done = await world.store.write(
+                        consume, home, limit, world.now_ms, 0, None, BUILDING
+                    )
+                seeding, switched = done.seeding, done.switched
                 if done.left and story.random.random() < 0.7:
                     assert not switched
                     await world.store.write(carry_on, home, 0, BUILDING)
