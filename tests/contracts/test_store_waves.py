@@ -17,7 +17,7 @@ from store.changes.blocks import SetBlock
 from store.changes.comments import AddComment, DeleteComment, EditComment
 from store.changes.follows import SetFollow
 from store.changes.likes import SetLike
-from store.changes.media import ReserveMedia, StoreMedia
+from store.changes.media import DropTicket, ReserveMedia, StoreMedia
 from store.changes.messages import (
     DeleteMessage,
     EditMessage,
@@ -118,6 +118,7 @@ class Pool:
                 height=1,
                 color="#000000",
             ),
+            lambda op: DropTicket(op=op, media_id=media),
         ]
 
 
