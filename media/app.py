@@ -41,6 +41,7 @@ from media.errors import (
 )
 from media.flights import Flights
 from media.fronts import Asked
+from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.parts import PartUploads
 from media.presets import MIMES, chosen_format
@@ -58,6 +59,8 @@ from store.queries.media_access import viewable
 from store.records import MediaRecord
 
 log = structlog.get_logger("media")
+
+LOCKS = ".locks"  # in the first folder of the cache; no entry's name begins with a dot
 
 
 def ignore_progress(owner_id: int, media_id: str, received: int, total: int) -> None:
@@ -82,7 +85,7 @@ class MediaDeps:
 async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
     """The application with its cache and its worker processes, which end with the context."""
     settings = deps.settings
-    cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
+    cache = DiskCache(settings.cache_folders, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
     await Scratch(settings.scratch_folder).sweep()
     async with (
@@ -90,7 +93,11 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
         trio.open_nursery() as nursery,
     ):
         flights = Flights[str, Cached](nursery)
-        variants = Variants(deps.blobs, cache, workers, settings.image, flights, deps.metrics)
+        nursery.start_soon(cache.keep_sharing_out)
+        locks = FileLocks(settings.cache_folders[0] / LOCKS)
+        variants = Variants(
+            deps.blobs, cache, workers, settings.image, flights, locks, deps.metrics
+        )
         yield create_app(deps, workers, variants)
         nursery.cancel_scope.cancel()
 

@@ -1,147 +1,87 @@
-"""Converted images on disk. A cache may lose anything at any time: every failure is a miss.
-
-An entry is a file: magic, SHA-256 of the content, content. What does not match is a miss too,
-so a crash needs no repair and nothing is synced.
-"""
+"""Converted images on disks. A cache may lose anything at any time: every failure is a miss."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import secrets
-from collections import OrderedDict
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
 
-import structlog
 import trio
 
+from media.disks import Cached, CacheDisk
 from media.metrics import MediaMetrics
 
-T = TypeVar("T")
+__all__ = ["Cached", "DiskCache", "preference"]
 
-log = structlog.get_logger("media")
-
-_MAGIC = b"SWCACHE1"
-_HEAD = len(_MAGIC) + 32
-_KEY = re.compile(r"[0-9a-z][0-9a-z.-]{3,199}")
-_TEMPORARY = ".tmp"
+SHARE_SECONDS = 300.0  # between two looks at the room that the disks have
 
 
-class Cached(NamedTuple):
-    data: bytes
-    digest: bytes  # SHA-256
+def preference(key: str, weights: dict[str, int]) -> list[str]:
+    """The names of the weights, the one where `key` belongs first (pure).
+
+    Weighted rendezvous hashing (Schindelhauer and Schomaker, 2005): keys spread in proportion
+    to the weights, and when a weight changes or one goes, no keys move but those that must.
+    """
+
+    def score(name: str) -> float:
+        digest = hashlib.blake2b(f"{name}\0{key}".encode(), digest_size=8).digest()
+        uniform = (int.from_bytes(digest) + 1) / (2**64 + 1)  # above 0, below 1
+        return -weights[name] / math.log(uniform) if weights[name] > 0 else 0.0
+
+    return sorted(weights, key=score, reverse=True)
 
 
 class DiskCache:
-    """Files in `root`, up to `max_bytes` in all; past that the least recently used go.
+    """What was put, if it is still there; `max_bytes` in all folders together.
 
-    Nothing is raised: a disk that fails is a cache that misses. Several processes may share
-    the folder; each then evicts by what it has seen of it. Reads and writes have threads of
-    their own, so that a hit never waits behind a conversion.
+    A key has its place on one of the disks, which get shares by the room that they have. Where
+    that disk fails, the next one takes it. Nothing is raised.
     """
 
-    def __init__(
-        self, root: Path, metrics: MediaMetrics, *, max_bytes: int, threads: int = 4
-    ) -> None:
-        self._root = root
-        self._metrics = metrics
+    def __init__(self, roots: Sequence[Path], metrics: MediaMetrics, *, max_bytes: int) -> None:
+        if not roots:
+            raise ValueError("a cache needs a folder")
+        self._disks = {str(root): CacheDisk(root, metrics) for root in roots}
+        self._weights = dict.fromkeys(self._disks, 1)
         self._max_bytes = max_bytes
-        self._limiter = trio.CapacityLimiter(threads)
-        self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
-        self._bytes = 0
-        self._failing = False
 
     async def open(self) -> None:
-        """Finds what an earlier process has left, and drops its unfinished files."""
-        for key, size in await self._run(self._scan) or []:
-            self._note(key, size)
-        await self._evict()
+        """Finds what an earlier process has left, and shares the room out."""
+        for disk in self._disks.values():
+            await disk.open()
+        await self.share_out()
 
-    def _scan(self) -> list[tuple[str, int]]:
-        self._root.mkdir(parents=True, exist_ok=True)
-        found = []
-        with os.scandir(self._root) as entries:
-            for entry in entries:
-                if entry.name.endswith(_TEMPORARY):
-                    os.unlink(entry.path)
-                elif _KEY.fullmatch(entry.name):
-                    stat = entry.stat()
-                    found.append((stat.st_mtime_ns, entry.name, stat.st_size))
-        return [(name, size) for _, name, size in sorted(found)]
+    async def keep_sharing_out(self) -> None:
+        """For ever: disks fill, fail, and come back."""
+        while True:
+            await trio.sleep(SHARE_SECONDS)
+            await self.share_out()
+
+    async def share_out(self) -> None:
+        """Gives each disk its part of `max_bytes`, by the room that it has; none to one that
+        fails."""
+        for name, disk in self._disks.items():
+            # Room for more than all counts for nothing: large disks get equal parts.
+            self._weights[name] = min(await disk.room(), self._max_bytes)
+        total = sum(self._weights.values()) or 1
+        for name, disk in self._disks.items():
+            disk.max_bytes = self._max_bytes * self._weights[name] // total
+            if self._weights[name]:
+                await disk.shrink(disk.max_bytes)
 
     async def get(self, key: str) -> Cached | None:
-        content = await self._run(self._read, self._path(key))
-        if content is None:
-            self._forget(key)
-            return None
-        self._note(key, _HEAD + len(content.data))
-        return content
-
-    @staticmethod
-    def _read(path: Path) -> Cached | None:
-        try:
-            with path.open("rb") as file:
-                raw = file.read()
-                os.utime(file.fileno())  # how recency outlives the process
-        except FileNotFoundError:
-            return None
-        digest, data = raw[len(_MAGIC) : _HEAD], raw[_HEAD:]
-        if not raw.startswith(_MAGIC) or hashlib.sha256(data).digest() != digest:
-            path.unlink(missing_ok=True)
-            return None
-        return Cached(data, digest)
+        """One read: of the disk that is known to have it, else of that where it belongs."""
+        known = next((disk for disk in self._disks.values() if key in disk), None)
+        return await (known or self._order(key)[0]).get(key)
 
     async def put(self, key: str, data: bytes) -> Cached:
         """Keeps the content if it can, and answers with it in any case."""
         content = Cached(data, hashlib.sha256(data).digest())
-        if await self._run(self._write, self._path(key), content) is not None:
-            self._note(key, _HEAD + len(data))
-            await self._evict()
+        for disk in self._order(key)[:2]:
+            if await disk.put(key, content):
+                break
         return content
 
-    @staticmethod
-    def _write(path: Path, content: Cached) -> bool:
-        temporary = path.with_name(f"{secrets.token_hex(8)}{_TEMPORARY}")
-        try:
-            temporary.write_bytes(_MAGIC + content.digest + content.data)
-            os.rename(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        return True
-
-    async def _evict(self) -> None:
-        while self._bytes > self._max_bytes and self._sizes:
-            key = next(iter(self._sizes))
-            self._forget(key)
-            await self._run(self._path(key).unlink, True)
-
-    def _note(self, key: str, size: int) -> None:
-        self._bytes += size - self._sizes.pop(key, 0)
-        self._sizes[key] = size
-        self._metrics.cache_bytes.set(self._bytes)
-
-    def _forget(self, key: str) -> None:
-        self._bytes -= self._sizes.pop(key, 0)
-        self._metrics.cache_bytes.set(self._bytes)
-
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not a key: {key!r}")
-        return self._root / key
-
-    async def _run(self, fn: Callable[..., T], *args: Any) -> T | None:
-        """The result, or None where the disk failed."""
-        try:
-            result = await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
-        except OSError as error:
-            self._metrics.cache_failures.inc()
-            if not self._failing:  # once, not for every request of a dead disk
-                log.warning("media cache fails", folder=str(self._root), error=str(error))
-            self._failing = True
-            return None
-        self._failing = False
-        return result
+    def _order(self, key: str) -> list[CacheDisk]:
+        return [self._disks[name] for name in preference(key, self._weights)]

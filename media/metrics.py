@@ -58,7 +58,10 @@ class MediaMetrics:
             registry=registry,
         )
         self.cache_bytes = Gauge(
-            "sunwire_media_cache_bytes", "Bytes in the disk cache.", registry=registry
+            "sunwire_media_cache_bytes",
+            "Bytes in the disk cache, by folder.",
+            ("folder",),
+            registry=registry,
         )
         self.uploaded_bytes = Counter(
             "sunwire_media_uploaded_bytes", "Bytes received in uploads.", registry=registry

@@ -13,9 +13,9 @@ from media.workers import Lane
 class MediaSettings:
     """Seconds and bytes, unless said otherwise."""
 
-    cache_folder: Path
+    cache_folders: tuple[Path, ...]  # each better on a disk of its own
     scratch_folder: Path  # of files that workers read, for as long as a job takes
-    cache_bytes: int = 2 * 1024**3
+    cache_bytes: int = 2 * 1024**3  # in all folders together
 
     decodes: Lane = field(default_factory=lambda: Lane("decode"))
     encodes: Lane = field(default_factory=lambda: Lane("encode", workers=2))

@@ -9,6 +9,7 @@ from media.cache import Cached, DiskCache
 from media.errors import Failed, MediaRefused
 from media.flights import Flights
 from media.images import ImageLimits
+from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.slots import Priority
 from media.sniff import SNIFF_BYTES, sniff
@@ -30,6 +31,7 @@ class Variants:
         workers: Workers,
         limits: ImageLimits,
         flights: Flights[str, Cached],
+        locks: FileLocks,
         metrics: MediaMetrics,
     ) -> None:
         self._blobs = blobs
@@ -37,6 +39,7 @@ class Variants:
         self._workers = workers
         self._limits = limits
         self._flights = flights
+        self._locks = locks
         self._metrics = metrics
 
     async def get(self, media: MediaRecord, preset: str, ext: str) -> Cached:
@@ -51,12 +54,14 @@ class Variants:
             self._metrics.variants.labels("joined").inc()
 
         async def encode() -> Cached:
-            return await self._encode(media.blob_hash, preset, ext, key)
+            async with self._locks.hold(key):
+                return await self._encode(media.blob_hash, preset, ext, key)
 
         return await self._flights.join(key, encode)
 
     async def _encode(self, digest: bytes, preset: str, ext: str, key: str) -> Cached:
-        # Another run may have ended between the look into the cache and the start of this one.
+        # Another run may have ended between the look into the cache and the start of this one,
+        # here or in another process.
         found = await self._cache.get(key)
         if found is not None:
             self._metrics.variants.labels("hit").inc()

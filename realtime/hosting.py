@@ -38,7 +38,7 @@ async def media_host(
     """Serves media on the listeners until the event that it yields is set, or the context ends;
     then what is under way has the grace time."""
     own = MediaSettings(
-        cache_folder=settings.cache,
+        cache_folders=settings.cache_folders,
         scratch_folder=settings.scratch,
         cache_bytes=settings.cache_bytes,
         decodes=Lane("decode", workers=(settings.image_workers + 1) // 2),

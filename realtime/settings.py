@@ -185,6 +185,13 @@ class Settings:
             "processes that make variants of images; half as many check uploads", _number(1, 1024)
         ),
     ] = 1
+    cache: Annotated[
+        str,
+        _help(
+            "folders of resized images, best each on a disk of its own, with : between; "
+            "default: one in the data folder"
+        ),
+    ] = ""
     cache_bytes: Annotated[int, _help("size of the cache of resized images", _number(0, 1e15))] = (
         1 << 30
     )
@@ -198,8 +205,8 @@ class Settings:
         return self.data / "blobs"
 
     @property
-    def cache(self) -> Path:
-        return self.data / "cache"
+    def cache_folders(self) -> tuple[Path, ...]:
+        return tuple(map(Path, filter(None, self.cache.split(":")))) or (self.data / "cache",)
 
     @property
     def scratch(self) -> Path:

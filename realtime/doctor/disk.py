@@ -28,11 +28,11 @@ async def disk(settings: Settings) -> list[Finding]:
 
 
 def _look(settings: Settings) -> Iterator[Finding]:
-    folders = {"data": settings.data, "cache": settings.cache}
+    folders = [("data", settings.data), *(("cache", one) for one in settings.cache_folders)]
     if settings.log_archive:
-        folders["archive"] = Path(settings.log_archive)
+        folders.append(("archive", Path(settings.log_archive)))
     seen: set[int] = set()
-    for what, folder in folders.items():
+    for what, folder in folders:
         there = existing(folder)
         if not os.access(there, os.W_OK | os.X_OK):
             yield error(f"the {what} folder {folder} cannot be written", "let this user write it")

@@ -14,9 +14,10 @@ import trio
 from prometheus_client import CollectorRegistry
 from quart_trio import QuartTrio
 
-from media.app import MediaDeps, create_app, open_media
+from media.app import LOCKS, MediaDeps, create_app, open_media
 from media.cache import Cached, DiskCache
 from media.flights import Flights
+from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
 from media.uploads import Uploads
@@ -155,7 +156,7 @@ async def open_host(
         nursery.start_soon(batcher.run)
         deps = MediaDeps(
             settings=MediaSettings(
-                cache_folder=folder / "cache", scratch_folder=folder / "scratch", **settings
+                cache_folders=(folder / "cache",), scratch_folder=folder / "scratch", **settings
             ),
             reads=store,
             committer=batcher,
@@ -219,7 +220,7 @@ async def _real(deps: MediaDeps) -> AsyncIterator[tuple[QuartTrio, Any]]:
 @asynccontextmanager
 async def _inline(deps: MediaDeps, jobs: list[str]) -> AsyncIterator[tuple[QuartTrio, Workers]]:
     settings = deps.settings
-    cache = DiskCache(settings.cache_folder, deps.metrics, max_bytes=settings.cache_bytes)
+    cache = DiskCache(settings.cache_folders, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
     workers = Workers(
         InlinePool(settings.decodes, deps.metrics, jobs),
@@ -227,7 +228,10 @@ async def _inline(deps: MediaDeps, jobs: list[str]) -> AsyncIterator[tuple[Quart
     )
     async with trio.open_nursery() as nursery:
         flights = Flights[str, Cached](nursery)
-        variants = Variants(deps.blobs, cache, workers, settings.image, flights, deps.metrics)
+        locks = FileLocks(settings.cache_folders[0] / LOCKS)
+        variants = Variants(
+            deps.blobs, cache, workers, settings.image, flights, locks, deps.metrics
+        )
         yield create_app(deps, workers, variants), workers
         nursery.cancel_scope.cancel()
 

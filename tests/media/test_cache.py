@@ -1,23 +1,30 @@
-"""The disk cache, which may lose anything; and flights, which run once."""
+"""The disk cache, which may lose anything at any time."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from media.cache import DiskCache
-from media.errors import Busy
-from media.flights import Flights
+from media.cache import DiskCache, preference
+from media.disks import REST, CacheDisk
 from media.metrics import MediaMetrics
 
+CACHE_BYTES = "sunwire_media_cache_bytes"
 HEAD = 40  # bytes of an entry beside its content
 
 
@@ -25,28 +32,45 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def open_cache(folder: Path, max_bytes: int = 10**6) -> tuple[DiskCache, MediaMetrics]:
-    metrics = MediaMetrics(CollectorRegistry())
-    cache = DiskCache(folder, metrics, max_bytes=max_bytes)
+@dataclass
+class Opened:
+    cache: DiskCache
+    registry: CollectorRegistry
+
+    @property
+    def bytes(self) -> float:
+        """What the metrics say is in all folders."""
+        (metric,) = (one for one in self.registry.collect() if one.name == CACHE_BYTES)
+        return sum(sample.value for sample in metric.samples)
+
+    @property
+    def failures(self) -> float:
+        return self.registry.get_sample_value("sunwire_media_cache_failures_total") or 0.0
+
+
+async def open_cache(*folders: Path, max_bytes: int = 10**6) -> Opened:
+    registry = CollectorRegistry()
+    cache = DiskCache(folders, MediaMetrics(registry), max_bytes=max_bytes)
     await cache.open()
-    return cache, metrics
+    return Opened(cache, registry)
 
 
 async def test_what_was_put_is_found_with_its_digest(tmp_path: Path) -> None:
-    cache, metrics = await open_cache(tmp_path / "new")
+    opened = await open_cache(tmp_path / "new")
+    cache = opened.cache
     assert await cache.get("key1") is None
     put = await cache.put("key1", b"content")
     assert put == (b"content", hashlib.sha256(b"content").digest())
     assert await cache.get("key1") == put
-    assert metrics.cache_bytes._value.get() == HEAD + 7
+    assert opened.bytes == HEAD + 7
     await cache.put("key1", b"other")
     assert await cache.get("key1") == (b"other", hashlib.sha256(b"other").digest())
-    assert metrics.cache_bytes._value.get() == HEAD + 5
-    assert metrics.cache_failures._value.get() == 0
+    assert opened.bytes == HEAD + 5
+    assert opened.failures == 0
 
 
 async def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
-    cache, _ = await open_cache(tmp_path, 3 * (HEAD + 10))
+    cache = (await open_cache(tmp_path, max_bytes=3 * (HEAD + 10))).cache
     for key in ("key1", "key2", "key3"):
         await cache.put(key, b"x" * 10)
     await cache.get("key1")
@@ -57,39 +81,41 @@ async def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 
 
 async def test_what_does_not_fit_at_all_is_not_kept(tmp_path: Path) -> None:
-    cache, _ = await open_cache(tmp_path, 50)
+    cache = (await open_cache(tmp_path, max_bytes=50)).cache
     assert (await cache.put("key1", b"x" * 100)).data == b"x" * 100
     assert names(tmp_path) == []
 
 
 async def test_recency_outlives_the_process(tmp_path: Path) -> None:
-    cache, _ = await open_cache(tmp_path)
+    cache = (await open_cache(tmp_path)).cache
     for number, key in enumerate(("key1", "key2", "key3")):
         await cache.put(key, b"x" * 10)
         os.utime(tmp_path / key, (number, number))
     await cache.get("key1")  # touches its file
     (tmp_path / "half.tmp").write_bytes(b"unfinished")
-    again, metrics = await open_cache(tmp_path, 2 * (HEAD + 10))
-    assert metrics.cache_bytes._value.get() == 2 * (HEAD + 10)
+    opened = await open_cache(tmp_path, max_bytes=2 * (HEAD + 10))
+    again = opened.cache
+    assert opened.bytes == 2 * (HEAD + 10)
     assert names(tmp_path) == ["key1", "key3"]
     assert await again.get("key1") is not None
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"SWCACHE1" + bytes(32) + b"content"])
 async def test_a_damaged_entry_is_a_miss_and_goes(tmp_path: Path, damage: bytes) -> None:
-    cache, metrics = await open_cache(tmp_path)
+    opened = await open_cache(tmp_path)
+    cache = opened.cache
     await cache.put("key1", b"content")
     (tmp_path / "key1").write_bytes(damage)
     assert await cache.get("key1") is None
     assert names(tmp_path) == []
-    assert metrics.cache_bytes._value.get() == 0
+    assert opened.bytes == 0
     await cache.put("key1", b"content")
     assert await cache.get("key1") is not None
 
 
 async def test_another_process_entry_is_found(tmp_path: Path) -> None:
-    one, _ = await open_cache(tmp_path)
-    other, _ = await open_cache(tmp_path)
+    one = (await open_cache(tmp_path)).cache
+    other = (await open_cache(tmp_path)).cache
     await one.put("key1", b"content")
     assert await other.get("key1") is not None
 
@@ -98,133 +124,163 @@ async def test_a_dead_disk_is_a_cache_that_misses(tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.write_bytes(b"in the way")
     with structlog.testing.capture_logs() as logs:
-        cache, metrics = await open_cache(folder)
+        opened = await open_cache(folder)
+        cache = opened.cache
         assert (await cache.put("key1", b"content")).data == b"content"
         assert await cache.get("key1") is None
         assert await cache.get("key2") is None
-    assert metrics.cache_failures._value.get() == 4
+    assert opened.failures == 1  # it rests before it is asked again
     assert len(logs) == 1  # not one a request
 
 
 async def test_keys_cannot_leave_the_folder(tmp_path: Path) -> None:
-    cache, _ = await open_cache(tmp_path)
+    cache = (await open_cache(tmp_path)).cache
     for key in ("../../etc/passwd", "a/bcd", ".hidden", "", "x" * 300, "key\n"):
         with pytest.raises(ValueError, match="not a key"):
             await cache.get(key)
 
 
-# Flights.
+# Several disks.
 
 
-async def test_many_join_one_run() -> None:
-    runs = 0
-    go = trio.Event()
-
-    async def fn() -> int:
-        nonlocal runs
-        runs += 1
-        await go.wait()
-        return 7
-
-    async with trio.open_nursery() as nursery:
-        flights: Flights[str, int] = Flights(nursery)
-        found: list[int] = []
-
-        async def join() -> None:
-            found.append(await flights.join("key", fn))
-
-        async with trio.open_nursery() as joiners:
-            for _ in range(5):
-                joiners.start_soon(join)
-            await trio.testing.wait_all_tasks_blocked()
-            assert "key" in flights
-            go.set()
-        assert (runs, found) == (1, [7] * 5)
-        assert "key" not in flights
-        await join()
-        assert runs == 2  # nothing is remembered
+@given(
+    keys=st.lists(st.text(), min_size=1, max_size=20),
+    weights=st.dictionaries(st.text(), st.integers(0, 2**50), min_size=2),
+)
+def test_when_a_disk_goes_no_keys_move_but_its_own(
+    keys: list[str], weights: dict[str, int]
+) -> None:
+    gone, *_ = weights
+    rest = {name: weight for name, weight in weights.items() if name != gone}
+    for key in keys:
+        assert [name for name in preference(key, weights) if name != gone] == preference(key, rest)
 
 
-async def test_an_error_reaches_all_and_is_forgotten() -> None:
-    go = trio.Event()
-
-    async def fn() -> int:
-        await go.wait()
-        raise ValueError("broken")
-
-    async with trio.open_nursery() as nursery:
-        flights: Flights[str, int] = Flights(nursery)
-        errors: list[str] = []
-
-        async def join() -> None:
-            try:
-                await flights.join("key", fn)
-            except ValueError as error:
-                errors.append(str(error))
-
-        async with trio.open_nursery() as joiners:
-            for _ in range(3):
-                joiners.start_soon(join)
-            await trio.testing.wait_all_tasks_blocked()
-            go.set()
-        assert errors == ["broken"] * 3
-        await join()
-        assert len(errors) == 4
+def test_keys_spread_by_the_weights() -> None:
+    weights = {"small": 10, "large": 30, "full": 0}
+    counted = Counter(preference(f"key{number}", weights)[0] for number in range(4000))
+    assert 900 < counted["small"] < 1100
+    assert counted["full"] == 0
 
 
-async def test_a_run_goes_on_while_anybody_waits_and_no_longer() -> None:
-    ended: list[str] = []
-
-    async def fn() -> int:
-        try:
-            await trio.sleep(math.inf)
-        finally:
-            ended.append("cancelled")
-        return 1
-
-    async with trio.open_nursery() as nursery:
-        flights: Flights[str, int] = Flights(nursery)
-        scopes = [trio.CancelScope(), trio.CancelScope()]
-
-        async def join(scope: trio.CancelScope) -> None:
-            with scope:
-                await flights.join("key", fn)
-
-        async with trio.open_nursery() as joiners:
-            for scope in scopes:
-                joiners.start_soon(join, scope)
-            await trio.testing.wait_all_tasks_blocked()
-            scopes[0].cancel()
-            await trio.testing.wait_all_tasks_blocked()
-            assert ended == []
-            scopes[1].cancel()
-            await trio.testing.wait_all_tasks_blocked()
-            assert ended == ["cancelled"]
-        assert "key" not in flights
+async def test_several_disks_share_what_is_kept(tmp_path: Path) -> None:
+    roots = [tmp_path / name for name in ("one", "two", "three")]
+    opened = await open_cache(*roots)
+    keys = [f"key{number}" for number in range(60)]
+    for key in keys:
+        await opened.cache.put(key, key.encode())
+    assert all([(await opened.cache.get(key)) for key in keys])
+    counts = [len(names(root)) for root in roots]
+    assert sum(counts) == 60
+    assert min(counts) > 8
+    again = await open_cache(*roots)
+    assert all([(await again.cache.get(key)) for key in keys])
+    assert again.bytes == opened.bytes
 
 
-async def test_the_end_of_the_server_is_told_to_who_waits() -> None:
-    async with trio.open_nursery() as outer:
-        errors: list[Exception] = []
-        ready = trio.Event()
+async def test_all_disks_together_keep_to_the_bound(tmp_path: Path) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    opened = await open_cache(*roots, max_bytes=20 * (HEAD + 10))
+    for number in range(100):
+        await opened.cache.put(f"key{number}", b"x" * 10)
+    assert all(5 < len(names(root)) <= 10 for root in roots)
 
-        async def serve() -> None:
-            async with trio.open_nursery() as nursery:
-                outer.start_soon(join, Flights(nursery))
-                await ready.wait()
-                await trio.testing.wait_all_tasks_blocked()
-                nursery.cancel_scope.cancel()
 
-        async def join(flights: Flights[str, int]) -> None:
-            ready.set()
-            try:
-                await flights.join("key", fn)
-            except Busy as error:
-                errors.append(error)
+def place_of(key: str, *roots: Path) -> tuple[Path, Path]:
+    """The disk where it belongs, and the next."""
+    first, second, *_ = preference(key, {str(root): 1 for root in roots})
+    return Path(first), Path(second)
 
-        async def fn() -> int:
-            await trio.sleep(math.inf)
-            return 1
 
-        outer.start_soon(serve)
-    assert len(errors) == 1
+async def test_a_disk_that_vanishes_is_only_misses_and_may_come_back(tmp_path: Path) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    opened = await open_cache(*roots)
+    home, other = place_of("key1", *roots)
+    await opened.cache.put("key1", b"content")
+    assert names(home) == ["key1"]
+    shutil.rmtree(home)
+    home.write_bytes(b"in the way")
+    with structlog.testing.capture_logs():
+        assert await opened.cache.get("key1") is None
+        assert (await opened.cache.put("key1", b"content")).data == b"content"
+    assert names(other) == ["key1"]  # the next disk has it now
+    found = await opened.cache.get("key1")
+    assert found is not None
+    with structlog.testing.capture_logs():
+        await opened.cache.share_out()
+    assert await opened.cache.get("key1") == found
+
+    home.unlink()
+    back = await open_cache(*roots)
+    await back.cache.put("key1", b"content")
+    assert names(home) == ["key1"]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int, root: Path) -> None:
+    """Writes to this disk fail when all but the last step is done."""
+    rename = os.rename
+
+    def fail(source: Any, target: Any) -> None:
+        if Path(target).parent == root:
+            raise OSError(number, os.strerror(number))
+        rename(source, target)
+
+    monkeypatch.setattr("media.disks.os.rename", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EIO])
+async def test_a_disk_that_cannot_be_written_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    opened = await open_cache(*roots)
+    home, other = place_of("key1", *roots)
+    failing(monkeypatch, number, home)
+    with structlog.testing.capture_logs() as logs:
+        await opened.cache.put("key1", b"content")
+    assert [(entry["event"], entry["folder"]) for entry in logs] == [
+        ("media cache fails", str(home))
+    ]
+    assert (names(home), names(other)) == ([], ["key1"])
+    found = await opened.cache.get("key1")
+    assert found is not None
+    assert found.data == b"content"
+
+
+async def test_a_full_disk_makes_room_of_what_is_least_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = await open_cache(tmp_path)
+    for number in range(10):
+        await opened.cache.put(f"key{number}", b"x" * 10)
+    with monkeypatch.context() as patch, structlog.testing.capture_logs():
+        failing(patch, errno.ENOSPC, tmp_path)
+        await opened.cache.put("more", b"x" * 10)
+    assert names(tmp_path) == [f"key{number}" for number in range(1, 10)]
+    await opened.cache.put("more", b"x" * 10)  # at once: it does not rest
+    assert "more" in names(tmp_path)
+
+
+async def test_a_disk_that_hangs_is_given_up(tmp_path: Path) -> None:
+    disk = CacheDisk(tmp_path, MediaMetrics(CollectorRegistry()), patience=0.05)
+    os.mkfifo(tmp_path / "hangs")  # opening it waits for a writer
+    with structlog.testing.capture_logs() as logs:
+        assert await disk.get("hangs") is None
+        assert await disk.get("hangs") is None  # without another thread
+    assert [entry["error"] for entry in logs] == ["it does not answer"]
+    os.close(os.open(tmp_path / "hangs", os.O_WRONLY | os.O_NONBLOCK))  # lets its thread go
+
+
+async def test_a_disk_that_failed_is_asked_again_after_a_rest(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    disk = CacheDisk(
+        tmp_path / "file" / "cache", MediaMetrics(CollectorRegistry()), patience=math.inf
+    )
+    (tmp_path / "file").write_bytes(b"in the way")
+    with structlog.testing.capture_logs():
+        await disk.open()
+    (tmp_path / "file").unlink()
+    assert await disk.room() == 0
+    await trio.sleep(REST)
+    assert await disk.room() > 0

@@ -46,6 +46,7 @@ OTHER: dict[str, Any] = {
     "home_followers": 24,
     "home_days": 25,
     "image_workers": 4,
+    "cache": "/disk1:/disk2",
     "cache_bytes": 19,
 }
 """A value for each setting that is not its default."""
@@ -152,7 +153,9 @@ def test_the_folders_lie_in_the_data_folder() -> None:
     settings = Settings(data=Path("/somewhere"))
     assert settings.database == Path("/somewhere/sunwire.db")
     assert settings.blob_folder == Path("/somewhere/blobs")
-    assert settings.cache == Path("/somewhere/cache")
+    assert settings.cache_folders == (Path("/somewhere/cache"),)
+    several = Settings(cache="/disk1/cache:/disk2/cache")
+    assert several.cache_folders == (Path("/disk1/cache"), Path("/disk2/cache"))
 
 
 def test_what_clients_may_do_follows_the_settings() -> None:
