@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media.presets import DEFAULT, MIMES, PRESET_NAMES
-from store.records import MediaRecord
+from store.records import MediaRecord, MotionState
 
 ORIGINAL = "original"
 
@@ -99,6 +99,11 @@ class Signer:
             return ""
         return f"/m/{media.id}/{DEFAULT}.jpg"
 
+    def stream_url(self, media: MediaRecord) -> str:
+        if not media.purpose.is_public or not _is_video(media):
+            return ""
+        return f"/m/{media.id}/hls/index.m3u8"
+
     def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
         name = f"{preset}.jpg" if preset else ORIGINAL
         return self._signed(f"/m/{media.id}/{name}?v={viewer_id}&e={expires_ms}")
@@ -153,6 +158,10 @@ class Signer:
             raise BadSignature("a wrong signature")
         if now_ms >= expires_ms:
             raise Expired("the link has expired")
+
+
+def _is_video(media: MediaRecord) -> bool:
+    return media.motion is not None and media.motion.state is not MotionState.NONE
 
 
 def _signature(key: bytes, message: bytes) -> bytes:

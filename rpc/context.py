@@ -103,6 +103,10 @@ class MediaUrls(Protocol):
         """The path of a public object, below the media host; empty for a private one."""
         ...
 
+    def stream_url(self, media: MediaRecord) -> str:
+        """The path of the HLS playlist of a public video; empty for anything else."""
+        ...
+
     def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
         """A URL of the object for one viewer until it expires."""
         ...

@@ -53,10 +53,34 @@ class Views:
             height=record.height,
             color=record.color,
             url=self._urls.public_url(record),
+            motion=self._motion(record),
+            changed=record.changed,
+        )
+
+    def _motion(self, record: MediaRecord) -> models_pb2.Motion | None:
+        motion = record.motion
+        if motion is None:
+            return None
+        return models_pb2.Motion(
+            duration_ms=motion.duration_ms,
+            video_codec=motion.video_codec,
+            audio_codec=motion.audio_codec,
+            waveform=motion.waveform,
+            state=_enum(motion.state),
+            stream=self._urls.stream_url(record),
         )
 
     def _maybe(self, record: MediaRecord | None) -> models_pb2.MediaObject | None:
         return None if record is None else self.media(record)
+
+    def _picture(self, record: MediaRecord | None) -> models_pb2.MediaObject | None:
+        """As it is shown beside something else: no news of it changes this."""
+        if record is None:
+            return None
+        shown = self.media(record)
+        shown.ClearField("motion")
+        shown.ClearField("changed")
+        return shown
 
     def user(self, record: UserRecord) -> models_pb2.User:
         return models_pb2.User(
@@ -210,7 +234,7 @@ class Views:
             others=[self.user(one) for one in record.actors[1:]],
             actor_count=record.actor_count,
             post_id=record.post_id,
-            post_media=self._maybe(record.post_media),
+            post_media=self._picture(record.post_media),
             comment_id=record.comment_id,
             comment_text=record.comment_text,
             latest=record.latest,

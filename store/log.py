@@ -50,6 +50,9 @@ class Kind(StrEnum):
     NOTIFICATIONS_SEEN = "notifications.seen"
     NOTIFICATION_SETTINGS = "notifications.settings"
     MEDIA_STORED = "media.stored"
+    MEDIA_PREPARED = "media.prepared"
+    MESSAGE_PREPARED = "message.prepared"  # what it shows
+    POST_PREPARED = "post.prepared"
 
 
 class StreamKind(StrEnum):

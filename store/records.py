@@ -51,6 +51,43 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A row. Equal when every field is."""
 
 
+class MotionState(IntEnum):
+    NONE = 0  # nothing is made of it beforehand
+    PREPARING = 1  # its adaptive streams are on their way
+    READY = 2
+    FAILED = 3  # they could not be made
+
+
+class FileKind(IntEnum):
+    """What a file is that was made of an original."""
+
+    POSTER = 1
+    INDEX = 2  # the multivariant playlist
+    PLAYLIST = 3  # of one rendition
+    INIT = 4
+    SEGMENT = 5
+
+
+class MediaFile(Record, frozen=True, kw_only=True):
+    """A blob that was made of an original, and goes with it."""
+
+    digest: bytes  # SHA-256
+    kind: FileKind
+    size: int
+
+
+class MotionRecord(Record, frozen=True, kw_only=True):
+    """What is known of a video, or of sound."""
+
+    duration_ms: int
+    video_codec: str = ""  # "" for sound
+    audio_codec: str = ""  # "" where there is none
+    rotation: int = 0  # degrees clockwise that its camera asks for
+    poster: bytes = b""  # the digest of a JPEG of its first frame; empty for sound
+    waveform: bytes = b""  # of sound: the loudest of each of 64 parts, 0 to 255
+    state: MotionState = MotionState.NONE
+
+
 class MediaRecord(Record, frozen=True, kw_only=True):
     id: str
     owner_id: int
@@ -65,6 +102,20 @@ class MediaRecord(Record, frozen=True, kw_only=True):
     name: str
     created_ms: int
     changed: int
+    motion: MotionRecord | None = None
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it is video or sound that nobody has looked into: served as it is, or not at
+        all."""
+        return self.stored and self.motion is None and not self.mime.startswith("image/")
+
+    @property
+    def still(self) -> bytes:
+        """The digest of the image that pictures of it are made from; empty where it has none."""
+        if self.motion is not None:
+            return self.motion.poster
+        return b"" if self.is_opaque else self.blob_hash
 
 
 class UserRecord(Record, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from realtime.redis import others_of, redis_of
 from realtime.seen import keep_noting
 from realtime.stores import open_store
 from store.blobs import BlobStore
+from store.changes import motion as _motion  # noqa: F401  so that the media host can hand it over
 from store.interface import Store
 from store.log import Batch, Entry, read_head
 from store.projections.base import CountsHint, HomeHint

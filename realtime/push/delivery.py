@@ -33,7 +33,7 @@ RETRY = 0.2  # seconds after which a store that was away, or behind, is asked ag
 LONGEST_RUN = 64  # entries of a room that are pushed as one
 SAME_FOR_ALL = frozenset({Kind.MESSAGE_SENT, Kind.RECEIPT, Kind.ROOM_CHANGED})
 BLOCKS = frozenset({Kind.BLOCKED, Kind.UNBLOCKED})
-OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
+OLD_MESSAGE = frozenset({Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED, Kind.MESSAGE_PREPARED})
 
 
 @dataclass(frozen=True)

@@ -126,4 +126,6 @@ def key_of(signal: Signal) -> Key:
         return (kind, signal.post_counts.post_id)
     if kind == "upload_progress":
         return (kind, signal.upload_progress.media_id)
+    if kind == "prepare_progress":
+        return (kind, signal.prepare_progress.media_id)
     return (kind,)

@@ -360,20 +360,22 @@ class NotificationsSeen(_message.Message):
     def __init__(self, up_to: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Signal(_message.Message):
-    __slots__ = ("typing", "presence", "post_counts", "home_changed", "upload_progress", "broadcast")
+    __slots__ = ("typing", "presence", "post_counts", "home_changed", "upload_progress", "broadcast", "prepare_progress")
     TYPING_FIELD_NUMBER: _ClassVar[int]
     PRESENCE_FIELD_NUMBER: _ClassVar[int]
     POST_COUNTS_FIELD_NUMBER: _ClassVar[int]
     HOME_CHANGED_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BROADCAST_FIELD_NUMBER: _ClassVar[int]
+    PREPARE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     typing: Typing
     presence: Presence
     post_counts: PostCounts
     home_changed: HomeChanged
     upload_progress: UploadProgress
     broadcast: Broadcast
-    def __init__(self, typing: _Optional[_Union[Typing, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., post_counts: _Optional[_Union[PostCounts, _Mapping]] = ..., home_changed: _Optional[_Union[HomeChanged, _Mapping]] = ..., upload_progress: _Optional[_Union[UploadProgress, _Mapping]] = ..., broadcast: _Optional[_Union[Broadcast, _Mapping]] = ...) -> None: ...
+    prepare_progress: PrepareProgress
+    def __init__(self, typing: _Optional[_Union[Typing, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., post_counts: _Optional[_Union[PostCounts, _Mapping]] = ..., home_changed: _Optional[_Union[HomeChanged, _Mapping]] = ..., upload_progress: _Optional[_Union[UploadProgress, _Mapping]] = ..., broadcast: _Optional[_Union[Broadcast, _Mapping]] = ..., prepare_progress: _Optional[_Union[PrepareProgress, _Mapping]] = ...) -> None: ...
 
 class Typing(_message.Message):
     __slots__ = ("room_id", "user_id", "activity", "ttl_ms")
@@ -424,6 +426,14 @@ class UploadProgress(_message.Message):
     received: int
     total: int
     def __init__(self, media_id: _Optional[str] = ..., received: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class PrepareProgress(_message.Message):
+    __slots__ = ("media_id", "percent")
+    MEDIA_ID_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    media_id: str
+    percent: int
+    def __init__(self, media_id: _Optional[str] = ..., percent: _Optional[int] = ...) -> None: ...
 
 class Broadcast(_message.Message):
     __slots__ = ("room_id", "user_id", "payload")

@@ -14,6 +14,13 @@ class Purpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PURPOSE_AVATAR: _ClassVar[Purpose]
     PURPOSE_CHAT: _ClassVar[Purpose]
 
+class MotionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MOTION_NONE: _ClassVar[MotionState]
+    MOTION_PREPARING: _ClassVar[MotionState]
+    MOTION_READY: _ClassVar[MotionState]
+    MOTION_FAILED: _ClassVar[MotionState]
+
 class RoomKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ROOM_UNSPECIFIED: _ClassVar[RoomKind]
@@ -46,6 +53,10 @@ PURPOSE_UNSPECIFIED: Purpose
 PURPOSE_POST: Purpose
 PURPOSE_AVATAR: Purpose
 PURPOSE_CHAT: Purpose
+MOTION_NONE: MotionState
+MOTION_PREPARING: MotionState
+MOTION_READY: MotionState
+MOTION_FAILED: MotionState
 ROOM_UNSPECIFIED: RoomKind
 ROOM_DIRECT: RoomKind
 ROOM_GROUP: RoomKind
@@ -99,7 +110,7 @@ class Profile(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., about: _Optional[str] = ..., changed: _Optional[int] = ..., posts: _Optional[int] = ..., followers: _Optional[int] = ..., followings: _Optional[int] = ..., followed_by_me: _Optional[bool] = ..., follows_me: _Optional[bool] = ..., blocked_by_me: _Optional[bool] = ...) -> None: ...
 
 class MediaObject(_message.Message):
-    __slots__ = ("id", "purpose", "mime", "size", "width", "height", "color", "url")
+    __slots__ = ("id", "purpose", "mime", "size", "width", "height", "color", "url", "motion", "changed")
     ID_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     MIME_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +119,8 @@ class MediaObject(_message.Message):
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     COLOR_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
+    MOTION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
     id: str
     purpose: Purpose
     mime: str
@@ -116,7 +129,25 @@ class MediaObject(_message.Message):
     height: int
     color: str
     url: str
-    def __init__(self, id: _Optional[str] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., mime: _Optional[str] = ..., size: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., color: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+    motion: Motion
+    changed: int
+    def __init__(self, id: _Optional[str] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., mime: _Optional[str] = ..., size: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., color: _Optional[str] = ..., url: _Optional[str] = ..., motion: _Optional[_Union[Motion, _Mapping]] = ..., changed: _Optional[int] = ...) -> None: ...
+
+class Motion(_message.Message):
+    __slots__ = ("duration_ms", "video_codec", "audio_codec", "waveform", "state", "stream")
+    DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_CODEC_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_CODEC_FIELD_NUMBER: _ClassVar[int]
+    WAVEFORM_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    duration_ms: int
+    video_codec: str
+    audio_codec: str
+    waveform: bytes
+    state: MotionState
+    stream: str
+    def __init__(self, duration_ms: _Optional[int] = ..., video_codec: _Optional[str] = ..., audio_codec: _Optional[str] = ..., waveform: _Optional[bytes] = ..., state: _Optional[_Union[MotionState, str]] = ..., stream: _Optional[str] = ...) -> None: ...
 
 class Message(_message.Message):
     __slots__ = ("id", "room_id", "number", "sender_id", "client_id", "text", "media", "reply_to", "created_ms", "edited_ms", "deleted", "changed")

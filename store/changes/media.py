@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
+
 from store.changes.base import Key, SingleChange
 from store.changes.uses import add_usage
 from store.errors import Conflict, Invalid, NotFound, OverQuota
 from store.log import Kind, Stream, WriteTransaction
-from store.queries.media import COLUMNS, drop_media, media_by_id, media_of_owner_by_hash, usage
+from store.queries.media import (
+    COLUMNS,
+    drop_media,
+    encoded_motion,
+    media_by_id,
+    media_of_owner_by_hash,
+    usage,
+)
+from store.queries.motion import add_files, add_work, index_of
 from store.queries.upload_parts import drop_parts
-from store.records import MediaRecord, Purpose
+from store.records import MediaFile, MediaRecord, MotionRecord, MotionState, Purpose
 from store.transaction import Value
 
 
@@ -66,7 +76,14 @@ class ReserveMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             await _insert(tx, pending)
             return pending
         return await _stored(
-            tx, pending, known.blob_hash, known.mime, known.width, known.height, known.color
+            tx,
+            pending,
+            known.blob_hash,
+            known.mime,
+            known.width,
+            known.height,
+            known.color,
+            known.motion,
         )
 
 
@@ -83,6 +100,11 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
     width: int
     height: int
     color: str
+    motion: MotionRecord | None = None
+    """What is known of a video or of sound. One that says `PREPARING` makes work for whoever
+    prepares it, unless the same bytes are prepared already."""
+    files: tuple[MediaFile, ...] = ()
+    """What was made of the bytes; in the blob store as they are."""
 
     def excludes(self) -> Sequence[Key]:
         return (("media", self.media_id),)
@@ -99,11 +121,31 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             raise Invalid("the size is not the announced one")
         if found.blob_hash not in (b"", self.blob_hash):
             raise Invalid("the bytes do not have the announced digest")
+        await add_files(tx, self.blob_hash, self.files)
         stored = await _stored(
-            tx, found, self.blob_hash, self.mime, self.width, self.height, self.color
+            tx,
+            found,
+            self.blob_hash,
+            self.mime,
+            self.width,
+            self.height,
+            self.color,
+            await _to_prepare(tx, self.blob_hash, self.motion),
         )
         await drop_parts(tx, self.media_id)
         return stored
+
+
+async def _to_prepare(
+    tx: WriteTransaction, source: bytes, motion: MotionRecord | None
+) -> MotionRecord | None:
+    """Sees to it that what is to be prepared will be."""
+    if motion is None or motion.state is not MotionState.PREPARING:
+        return motion
+    if await index_of(tx, source) is not None:
+        return msgspec.structs.replace(motion, state=MotionState.READY)
+    await add_work(tx, source)
+    return motion
 
 
 async def _stored(
@@ -114,6 +156,7 @@ async def _stored(
     width: int,
     height: int,
     color: str,
+    motion: MotionRecord | None,
 ) -> MediaRecord:
     """Writes the row as stored, with its entry in the owner's stream."""
     entry = await tx.append(
@@ -133,6 +176,7 @@ async def _stored(
         name=pending.name,
         created_ms=pending.created_ms,
         changed=entry.position,  # also how a reader of the log finds the row
+        motion=motion,
     )
     await _insert(tx, stored)
     return stored
@@ -173,6 +217,7 @@ async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:
         media.name,
         media.created_ms,
         media.changed,
+        encoded_motion(media.motion),
         tx.now_ms,  # nothing shows it yet
     ]
     await tx.run(tx.dialect.upsert("media", names[:1], names[1:]), row)

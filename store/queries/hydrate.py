@@ -108,4 +108,7 @@ LOADERS: dict[Kind, Loader] = {
     Kind.NOTIFICATIONS_SEEN: load_seen,
     Kind.NOTIFICATION_SETTINGS: load_settings,
     Kind.MEDIA_STORED: _media,
+    Kind.MEDIA_PREPARED: _media,
+    Kind.MESSAGE_PREPARED: _messages,
+    Kind.POST_PREPARED: load_posts,
 }

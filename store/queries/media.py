@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from store.records import MediaRecord, Purpose
+import msgspec
+
+from store.records import MediaRecord, MotionRecord, Purpose
 from store.transaction import Row, Transaction
 
 COLUMNS = (
     "id, owner_id, purpose, state, blob_hash, size, mime, width, height, color, name, "
-    "created_ms, changed"
+    "created_ms, changed, motion"
 )
 
 
@@ -29,7 +31,13 @@ def media_of(row: Row) -> MediaRecord:
         name=row[10],
         created_ms=row[11],
         changed=row[12],
+        motion=msgspec.json.decode(row[13], type=MotionRecord) if row[13] else None,
     )
+
+
+def encoded_motion(motion: MotionRecord | None) -> str:
+    """As the column keeps it."""
+    return "" if motion is None else msgspec.json.encode(motion).decode()
 
 
 async def media_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, MediaRecord]:
@@ -69,7 +77,8 @@ async def media_by_position(tx: Transaction, positions: Iterable[int]) -> dict[i
 
 
 async def referenced_blobs(tx: Transaction, digests: Iterable[bytes]) -> set[bytes]:
-    """Those of the digests that a stored object, or a part of an upload, refers to."""
+    """Those of the digests that a stored object, a file made of one, or a part of an upload
+    refers to."""
     wanted = list(dict.fromkeys(digests))
     if not wanted:
         return set()
@@ -77,6 +86,7 @@ async def referenced_blobs(tx: Transaction, digests: Iterable[bytes]) -> set[byt
     found = await tx.rows_many(
         [
             (f"SELECT blob_hash FROM media WHERE state = 1 AND blob_hash IN {among}", wanted),
+            (f"SELECT digest FROM media_files WHERE digest IN {among}", wanted),
             (f"SELECT digest FROM upload_parts WHERE digest IN {among}", wanted),
         ]
     )
@@ -108,9 +118,28 @@ async def drop_media(tx: Transaction, found: Sequence[Row]) -> int:
     )
     ids = [row[0] for row in found]
     among = tx.dialect.in_list(len(ids))
+    sources = await tx.rows(
+        f"SELECT DISTINCT blob_hash FROM media WHERE motion <> '' AND id IN {among}", ids
+    )
     gone_now = await tx.run(f"DELETE FROM media WHERE id IN {among}", ids)
+    await _drop_files(tx, [row[0] for row in sources])
     await tx.run(f"DELETE FROM upload_parts WHERE media_id IN {among}", ids)
     return gone_now
+
+
+async def _drop_files(tx: Transaction, sources: Sequence[bytes]) -> None:
+    """What was made of originals goes with the last object that has their bytes."""
+    if not sources:
+        return
+    found = await tx.rows(
+        "SELECT DISTINCT blob_hash FROM media WHERE state = 1 AND blob_hash IN "
+        + tx.dialect.in_list(len(sources)),
+        sources,
+    )
+    kept = {row[0] for row in found}
+    gone = [(source,) for source in sources if source not in kept]
+    await tx.run_many("DELETE FROM media_files WHERE source = ?", gone)
+    await tx.run_many("DELETE FROM media_work WHERE source = ?", gone)
 
 
 class Usage(NamedTuple):

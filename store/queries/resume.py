@@ -33,7 +33,9 @@ class Missed(msgspec.Struct):
     done: bool
 
 
-MESSAGE_KINDS = frozenset({Kind.MESSAGE_SENT, Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED})
+MESSAGE_KINDS = frozenset(
+    {Kind.MESSAGE_SENT, Kind.MESSAGE_EDITED, Kind.MESSAGE_DELETED, Kind.MESSAGE_PREPARED}
+)
 
 # Only streams that moved since are looked at; a room counts within the viewer's stays. SQLite
 # keeps to the order of a CROSS JOIN: left to itself it reads all that was ever said in any room.

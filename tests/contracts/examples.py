@@ -23,6 +23,7 @@ from store.changes.messages import (
     MovePointer,
     SendMessage,
 )
+from store.changes.motion import SettlePreparation
 from store.changes.notifications import MarkSeen, MuteKind
 from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember, UpdateRoom
@@ -36,7 +37,7 @@ from store.changes.sessions import (
     SignInWithPassword,
 )
 from store.queries import codes
-from store.records import NotificationKind, Purpose
+from store.records import FileKind, MediaFile, NotificationKind, Purpose
 from tests.store.social import ANN, BEN, CAT, DAN, Social
 
 C = TypeVar("C", bound=Change[Any])
@@ -59,6 +60,7 @@ class Scene:
     post: int  # Ann's
     comment: int  # Ann's on it
     media: tuple[str, str, str, str]  # Ann's: post, avatar, chat, and one that awaits its bytes
+    film: bytes  # the digest of Ann's, of which streams are to be made
     notification: int  # of Ben's like: where it stands in the list
 
 
@@ -96,6 +98,7 @@ async def set_up(world: Social) -> Scene:
             await world.photograph(ANN, Purpose.CHAT),
             await world.photograph(ANN, Purpose.CHAT, stored=False),
         ),
+        film=(await world.media(await world.film(ANN))).blob_hash,
         notification=(await world.told(ANN))[0].latest,
     )
 
@@ -171,6 +174,10 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
         width=4,
         height=3,
         color="#000000",
+    ),
+    SettlePreparation: lambda scene: SettlePreparation(
+        source=scene.film,
+        files=(MediaFile(digest=b"i" * 32, kind=FileKind.INDEX, size=3),),
     ),
     DropTicket: lambda scene: DropTicket(media_id=scene.media[3]),
 }

@@ -25,12 +25,20 @@ from store.changes.messages import (
     MovePointer,
     SendMessage,
 )
+from store.changes.motion import SettlePreparation
 from store.changes.notifications import MuteKind
 from store.changes.posts import CreatePost, DeletePost, EditPost
 from store.changes.rooms import AddMembers, CreateGroup, OpenDirect, RemoveMember, UpdateRoom
 from store.changes.waves import waves
 from store.errors import DomainError
-from store.records import NotificationKind, Purpose
+from store.records import (
+    FileKind,
+    MediaFile,
+    MotionRecord,
+    MotionState,
+    NotificationKind,
+    Purpose,
+)
 from store.transaction import Row
 from tests.contracts.backends import OpenStore
 from tests.contracts.examples import EXAMPLES
@@ -117,6 +125,14 @@ class Pool:
                 width=1,
                 height=1,
                 color="#000000",
+                motion=MotionRecord(duration_ms=1, state=MotionState.PREPARING) if flag else None,
+            ),
+            lambda op: SettlePreparation(
+                op=op,
+                source=b"b" * 32,
+                files=(MediaFile(digest=b"i" * 32, kind=FileKind.INDEX, size=number),)
+                if flag
+                else (),
             ),
             lambda op: DropTicket(op=op, media_id=media),
         ]

@@ -25,14 +25,20 @@ from store.projections.consuming import Consume, Consumed, carry_on, consume
 from store.projections.counters import CountersProjection
 from store.projections.home import HomeProjection
 from store.projections.notifications import NotificationsProjection
+from store.queries.media import media_by_id
 from store.queries.notifications import notifications_page
 from store.queries.timelines import State, begin
 from store.records import (
     BlockRecord,
     CommentRecord,
+    FileKind,
     FollowRecord,
     LikeRecord,
+    MediaFile,
+    MediaRecord,
     MessageRecord,
+    MotionRecord,
+    MotionState,
     NotificationRecord,
     PostRecord,
     Purpose,
@@ -129,6 +135,39 @@ class Social:
                     color="#336699",
                 )
             )
+        return media_id
+
+    async def media(self, media_id: str) -> MediaRecord:
+        return (await self.store.read(media_by_id, [media_id]))[media_id]
+
+    async def film(
+        self, owner: int = ANN, purpose: Purpose = Purpose.POST, data: bytes = b""
+    ) -> str:
+        """The id of a video of which adaptive streams are to be made; of these bytes, or of some
+        of its own."""
+        media_id = await self.photograph(owner, purpose, stored=False)
+        await self.do(
+            StoreMedia(
+                media_id=media_id,
+                blob_hash=hashlib.sha256(data or media_id.encode()).digest(),
+                size=9,
+                mime="video/mp4",
+                width=160,
+                height=120,
+                color="#336699",
+                motion=MotionRecord(
+                    duration_ms=1000,
+                    video_codec="h264",
+                    poster=hashlib.sha256(b"poster").digest(),
+                    state=MotionState.PREPARING,
+                ),
+                files=(
+                    MediaFile(
+                        digest=hashlib.sha256(b"poster").digest(), kind=FileKind.POSTER, size=6
+                    ),
+                ),
+            )
+        )
         return media_id
 
     async def entries(self, after: int = 0) -> list[Entry]:

@@ -37,6 +37,9 @@ class Urls:
     def public_url(self, media: MediaRecord) -> str:
         return f"/m/{media.id}" if media.purpose.is_public else ""
 
+    def stream_url(self, media: MediaRecord) -> str:
+        return f"/s/{media.id}" if media.purpose.is_public else ""
+
     def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
         return f"/p/{media.id}/{viewer_id}"
 
