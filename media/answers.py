@@ -10,6 +10,7 @@ from typing import Protocol
 
 from werkzeug.datastructures import Headers
 
+from media.motion.forms import SHOWN
 from media.ranges import (
     Multipart,
     Unsatisfiable,
@@ -28,7 +29,7 @@ SAFE_HEADERS = {
 }
 """Of every answer: whatever the bytes are, nothing in them runs."""
 
-_SHOWN = frozenset(kind.value for kind in ImageType)
+_SHOWN = SHOWN | {kind.value for kind in ImageType}
 
 
 class Source(Protocol):

@@ -3,6 +3,8 @@
     PUT       /u/{media_id}?…             one upload, by its ticket
     POST HEAD PATCH DELETE OPTIONS        the same in parts: `media.tus`, `media.draft`
     GET HEAD  /m/{media_id}/{preset}.{ext}  a variant, for whoever may see the object
+    GET HEAD  /m/{media_id}/{form}        of motion: a clip, a preview, voice; see `media.motion`
+    GET HEAD  /m/{media_id}/hls/{file}    the adaptive stream of a video
     GET HEAD  /m/{media_id}/original      the uploaded bytes, for their owner alone: a camera
                                           writes the place and itself into them
 
@@ -25,7 +27,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from media import draft, tus
+from media import draft, motion, tus
 from media.answers import SAFE_HEADERS, Answer, BlobSource, BytesSource, answer, cache_control
 from media.body import BODY, MediaConnection
 from media.cache import Cached, DiskCache
@@ -43,7 +45,9 @@ from media.flights import Flights
 from media.fronts import Asked
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
+from media.motion.forms import FORMS, STREAM_MIMES
 from media.parts import PartUploads
+from media.preparing import OnPrepared, Preparer
 from media.presets import MIMES, chosen_format
 from media.scratch import Scratch
 from media.settings import MediaSettings
@@ -53,10 +57,11 @@ from media.variants import Variants
 from media.workers import Workers, open_workers
 from rpc.context import Clock, Committer, Reads
 from rpc.views import Views
-from store.blobs import BlobStore
+from store.blobs import BlobInfo, BlobStore
 from store.errors import Corrupt, StoreError
 from store.queries.media_access import viewable
-from store.records import MediaRecord
+from store.queries.motion import file_of, index_of
+from store.records import FileKind, MediaRecord, MotionState
 
 log = structlog.get_logger("media")
 
@@ -65,6 +70,10 @@ LOCKS = ".locks"  # in the first folder of the cache; no entry's name begins wit
 
 def ignore_progress(owner_id: int, media_id: str, received: int, total: int) -> None:
     """For a server that tells nobody of progress."""
+
+
+def ignore_prepared(owner_id: int, media_id: str, percent: int) -> None:
+    """For a server that tells nobody of preparations."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ class MediaDeps:
     clock: Clock
     metrics: MediaMetrics
     on_progress: OnProgress = ignore_progress
+    on_prepared: OnPrepared = ignore_prepared
 
 
 @asynccontextmanager
@@ -87,19 +97,50 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
     settings = deps.settings
     cache = DiskCache(settings.cache_folders, deps.metrics, max_bytes=settings.cache_bytes)
     await cache.open()
-    await Scratch(settings.scratch_folder).sweep()
+    scratch = Scratch(settings.scratch_folder)
+    await scratch.sweep()
     async with (
-        open_workers(deps.metrics, settings.decodes, settings.encodes) as workers,
+        open_workers(
+            deps.metrics, settings.decodes, settings.encodes, settings.conversions
+        ) as workers,
         trio.open_nursery() as nursery,
     ):
         flights = Flights[str, Cached](nursery)
         nursery.start_soon(cache.keep_sharing_out)
         locks = FileLocks(settings.cache_folders[0] / LOCKS)
         variants = Variants(
-            deps.blobs, cache, workers, settings.image, flights, locks, deps.metrics
+            deps.blobs,
+            cache,
+            workers,
+            settings.image,
+            flights,
+            locks,
+            deps.metrics,
+            scratch,
+            settings.motion,
         )
+        if motion.AVAILABLE:
+            nursery.start_soon(preparer_of(deps, workers, scratch).run)
+        else:
+            log.warning(
+                "video not converted",
+                reason="PyAV is not installed (the extra `video`): video and voice are stored and "
+                "served as they are",
+            )
         yield create_app(deps, workers, variants)
         nursery.cancel_scope.cancel()
+
+
+def preparer_of(deps: MediaDeps, workers: Workers, scratch: Scratch) -> Preparer:
+    return Preparer(
+        deps.settings,
+        deps.reads,
+        deps.committer,
+        deps.blobs,
+        workers.conversions,
+        scratch,
+        deps.on_prepared,
+    )
 
 
 def create_app(deps: MediaDeps, workers: Workers, variants: Variants) -> QuartTrio:
@@ -212,6 +253,13 @@ class _Host:
             signed=signed, max_age=min(left, self._deps.settings.private_max_age)
         )
         head = request.method == "HEAD"
+        if url.file:
+            return _response(await self._stream(media, url, caching, head))
+        if url.is_form:
+            name = f"{url.preset}.{url.ext}"
+            made = await self._variants.form(media, name)
+            source = BytesSource(made.data, made.digest)
+            return _response(answer(source, FORMS[name], caching, request.headers, head=head))
         if url.is_original:
             return _response(await self._original(media, url, caching, head))
         return _response(await self._variant(media, url, caching, head))
@@ -219,13 +267,30 @@ class _Host:
     async def _original(
         self, media: MediaRecord, url: MediaUrl, caching: str, head: bool
     ) -> Answer:
-        if not url.viewer_id or media.owner_id != url.viewer_id:
+        if not media.is_opaque and (not url.viewer_id or media.owner_id != url.viewer_id):
             raise NotAllowed("an original is for its owner")
         info = await self._deps.blobs.stat(media.blob_hash)
         if info is None:
             raise Failed("the bytes are missing")
         source = BlobSource(self._deps.blobs, info)
         return answer(source, media.mime, caching, request.headers, head=head)
+
+    async def _stream(self, media: MediaRecord, url: MediaUrl, caching: str, head: bool) -> Answer:
+        """A file of an adaptive stream, of this object alone."""
+        name, _, ext = url.file.partition(".")
+        if media.motion is None or not media.motion.video_codec:
+            raise Missing("it has no stream")
+        if name == "index":
+            found = await self._deps.reads.read(index_of, media.blob_hash)
+            if found is None and media.motion.state is MotionState.PREPARING:
+                raise Busy("the video is being prepared")
+        else:
+            found = await self._deps.reads.read(file_of, media.blob_hash, bytes.fromhex(name))
+        if found is None or found.kind not in _STREAM_FILES[ext]:
+            raise Missing("it has no such file")
+        info = BlobInfo(found.digest, found.size)
+        source = BlobSource(self._deps.blobs, info)
+        return answer(source, STREAM_MIMES[ext], caching, request.headers, head=head)
 
     async def _variant(self, media: MediaRecord, url: MediaUrl, caching: str, head: bool) -> Answer:
         ext = url.ext or chosen_format(request.headers.get("Accept", ""))
@@ -266,6 +331,13 @@ class _Host:
         }.get(request.method, "other")
         self._deps.metrics.answers.labels(kind, str(response.status_code)).inc()
         return response
+
+
+_STREAM_FILES = {
+    "m3u8": (FileKind.INDEX, FileKind.PLAYLIST),
+    "mp4": (FileKind.INIT,),
+    "m4s": (FileKind.SEGMENT,),
+}
 
 
 class _TooManyHeaders(MediaError):

@@ -22,11 +22,12 @@ from media.errors import (
     Taken,
     WrongType,
 )
+from media.intake import known_type
 from media.metrics import MediaMetrics
 from media.resumable import Checksum, Upload
 from media.settings import MediaSettings
 from media.sniff import SNIFF_BYTES
-from media.uploads import Body, OnProgress, Uploads, check_length, known_type
+from media.uploads import Body, OnProgress, Uploads, check_length
 from media.urls import UploadUrl
 from rpc.context import Committer, Reads
 from store.blobs import CHUNK, BlobStore, Staged

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from media.confined import WorkerLimits
 from media.images import ImageLimits
+from media.motion.facts import Encoding, MotionLimits
 from media.workers import Lane
+
+_LONG: dict[str, Any] = {
+    "job_seconds": 1800.0,
+    "limits": WorkerLimits(cpu_seconds=1200, lifetime_cpu_seconds=3600, jobs=50),
+}
+"""Of the lane that prepares videos: three minutes of them in full size, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,10 @@ class MediaSettings:
 
     decodes: Lane = field(default_factory=lambda: Lane("decode"))
     encodes: Lane = field(default_factory=lambda: Lane("encode", workers=2))
+    conversions: Lane = field(default_factory=lambda: Lane("convert", **_LONG))
     image: ImageLimits = field(default_factory=ImageLimits)
+    motion: MotionLimits = field(default_factory=MotionLimits)
+    encoding: Encoding = field(default_factory=Encoding)
 
     max_upload_bytes: int = 32 * 1024**2  # whatever a ticket says
     max_uploads: int = 64  # at once; more are refused with 503

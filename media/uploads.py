@@ -8,7 +8,6 @@ from typing import Protocol
 
 import trio
 
-from media import images
 from media.errors import (
     BadRequest,
     Busy,
@@ -18,13 +17,12 @@ from media.errors import (
     Stalled,
     Taken,
     TooLarge,
-    WrongType,
 )
+from media.intake import Intake, MediaType, known_type
 from media.metrics import MediaMetrics
 from media.scratch import Scratch
 from media.settings import MediaSettings
-from media.slots import Priority
-from media.sniff import SNIFF_BYTES, ImageType, sniff
+from media.sniff import SNIFF_BYTES
 from media.urls import UploadUrl
 from media.workers import Workers
 from rpc.context import Committer, Reads
@@ -73,10 +71,9 @@ class Uploads:
         self._reads = reads
         self._committer = committer
         self._blobs = blobs
-        self._workers = workers
         self._metrics = metrics
         self._on_progress = on_progress
-        self._scratch = Scratch(settings.scratch_folder)
+        self._intake = Intake(settings, blobs, workers, Scratch(settings.scratch_folder))
         self._open = 0
 
     async def receive(
@@ -120,7 +117,7 @@ class Uploads:
         kind = await self._stream(media, body, staged)
         return await self.complete(media, kind, staged)
 
-    async def complete(self, media: MediaRecord, kind: ImageType, staged: Staged) -> MediaRecord:
+    async def complete(self, media: MediaRecord, kind: MediaType, staged: Staged) -> MediaRecord:
         """Makes the object of all its bytes. Raises `MediaError`, or the store's errors."""
         info = await staged.finish()
         if media.stored and media.blob_hash != info.digest:
@@ -129,21 +126,19 @@ class Uploads:
             raise BadRequest("the bytes do not have the announced digest")
         if media.stored:
             return media
-        async with (
-            self._workers.decodes.slot(Priority.UPLOAD) as slot,
-            self._scratch.file(staged.chunks()) as file,
-        ):
-            found = await slot.run("inspect", images.inspect, file, kind, self._settings.image)
+        found = await self._intake.describe(kind, staged, media.purpose)
         await staged.commit()
         pending = self._committer.submit(
             StoreMedia(
                 media_id=media.id,
                 blob_hash=info.digest,
                 size=info.size,
-                mime=kind.value,
+                mime=found.mime,
                 width=found.width,
                 height=found.height,
                 color=found.color,
+                motion=found.motion,
+                files=found.files,
             )
         )
         try:
@@ -161,9 +156,9 @@ class Uploads:
             return await anext(pieces, None)
         raise Stalled("the body has stalled")
 
-    async def _stream(self, media: MediaRecord, body: Body, staged: Staged) -> ImageType:
+    async def _stream(self, media: MediaRecord, body: Body, staged: Staged) -> MediaType:
         """Everything that comes, up to the announced size and not a byte more."""
-        kind: ImageType | None = None
+        kind: MediaType | None = None
         begin = b""
         told = 0
         pieces = aiter(body)
@@ -185,11 +180,3 @@ class Uploads:
         if staged.size != media.size:
             raise BadRequest(f"{staged.size} of {media.size} bytes came")
         return kind or known_type(begin)
-
-
-def known_type(begin: bytes) -> ImageType:
-    """By the first `SNIFF_BYTES`. Raises `WrongType`."""
-    kind = sniff(begin)
-    if kind is None:
-        raise WrongType("only JPEG, PNG, WebP, GIF and AVIF images are taken")
-    return kind

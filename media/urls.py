@@ -2,10 +2,14 @@
 
     /m/{media_id}/{preset}.{ext}    a variant; without .{ext} the Accept header chooses
     /m/{media_id}/original          the bytes as they were uploaded
+    /m/{media_id}/{form}            motion in another form: see `media.motion.forms`
+    /m/{media_id}/hls/{file}        a file of the adaptive stream of a video, index.m3u8 first
     /u/{media_id}?n=…&e=…&s=…       takes one upload of n bytes until e, whole or in parts
 
 A signed `/m/` URL ends in `?v={viewer}&e={expires_ms}&s={signature}`. The signature is
-HMAC-SHA256 over the raw bytes before `&s=`, in base64url. There is one spelling of each URL:
+HMAC-SHA256 over the raw bytes before `&s=`, in base64url. In that of a stream the grant stands
+before the file (`hls/{viewer}.{expires_ms}.{signature}/index.m3u8`), so that it is a part of what
+the playlists name: it is signed up to its last dot. There is one spelling of each URL:
 an escaped, reordered, repeated or unknown part is no URL of ours, so what was signed is what
 is served.
 """
@@ -18,6 +22,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from media.motion.forms import FORMS, STREAM, VOICE
 from media.presets import DEFAULT, MIMES, PRESET_NAMES
 from store.records import MediaRecord, MotionState
 
@@ -32,6 +37,15 @@ _MEDIA = re.compile(
         b"|".join(sorted(name.encode() for name in PRESET_NAMES)),
         b"|".join(sorted(ext.encode() for ext in MIMES)),
     )
+)
+_FORM = re.compile(
+    rb"/m/(?P<id>[0-9a-f]{32})/(?P<form>%b)"
+    % b"|".join(re.escape(name.encode()) for name in sorted(FORMS))
+)
+_STREAM = re.compile(
+    rb"(?P<signed>/m/(?P<id>[0-9a-f]{32})/hls/"
+    rb"(?:(?P<viewer>%b)\.(?P<expires>%b))?)(?:\.(?P<signature>%b)/)?"
+    rb"(?P<file>index\.m3u8|[0-9a-f]{64}\.(?:m3u8|mp4|m4s))" % (_NUMBER, _NUMBER, _SIGNATURE)
 )
 _UPLOAD = re.compile(rb"/u/(?P<id>[0-9a-f]{32})")
 _GRANT = re.compile(
@@ -72,6 +86,11 @@ class MediaUrl:
     ext: str
     viewer_id: int = 0
     expires_ms: int = 0
+    file: str = ""  # of the adaptive stream, where the preset is "hls"
+
+    @property
+    def is_form(self) -> bool:
+        return f"{self.preset}.{self.ext}" in FORMS
 
     @property
     def is_original(self) -> bool:
@@ -97,7 +116,9 @@ class Signer:
     def public_url(self, media: MediaRecord) -> str:
         if not media.purpose.is_public or not media.stored:
             return ""
-        return f"/m/{media.id}/{DEFAULT}.jpg"
+        if media.is_opaque:
+            return f"/m/{media.id}/{ORIGINAL}"
+        return f"/m/{media.id}/{f'{DEFAULT}.jpg' if media.still else VOICE}"
 
     def stream_url(self, media: MediaRecord) -> str:
         if not media.purpose.is_public or not _is_video(media):
@@ -105,7 +126,9 @@ class Signer:
         return f"/m/{media.id}/hls/index.m3u8"
 
     def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
-        name = f"{preset}.jpg" if preset else ORIGINAL
+        if preset == STREAM:
+            return self._signed_stream(media.id, viewer_id, expires_ms)
+        name = (preset if preset in FORMS else f"{preset}.jpg") if preset else ORIGINAL
         return self._signed(f"/m/{media.id}/{name}?v={viewer_id}&e={expires_ms}")
 
     # What requests bring
@@ -126,16 +149,16 @@ class Signer:
 
     def parse_media(self, path: bytes, query: bytes, now_ms: int) -> MediaUrl:
         """Raises `BadUrl`, `BadSignature` or `Expired`. Says nothing about permission."""
+        if stream := _STREAM.fullmatch(path):
+            return self._parse_stream(stream, query, now_ms)
+        if form := _FORM.fullmatch(path):
+            viewer_id, expires_ms = self._parse_grant(path, query, now_ms)
+            preset, _, ext = form["form"].decode().partition(".")
+            return MediaUrl(form["id"].decode(), preset, ext, viewer_id, expires_ms)
         target = _MEDIA.fullmatch(path)
         if target is None or (target["preset"] == ORIGINAL.encode() and target["ext"]):
             raise BadUrl("no such path")
-        viewer_id = expires_ms = 0
-        if query:
-            grant = _GRANT.fullmatch(query)
-            if grant is None:
-                raise BadSignature("not a signed link")
-            viewer_id, expires_ms = int(grant["viewer"]), int(grant["expires"])
-            self._verify(path, query, grant["signature"], expires_ms, now_ms)
+        viewer_id, expires_ms = self._parse_grant(path, query, now_ms)
         return MediaUrl(
             media_id=target["id"].decode(),
             preset=target["preset"].decode(),
@@ -143,6 +166,34 @@ class Signer:
             viewer_id=viewer_id,
             expires_ms=expires_ms,
         )
+
+    def _parse_grant(self, path: bytes, query: bytes, now_ms: int) -> tuple[int, int]:
+        """Viewer and end of a signed link; zeros of an unsigned one."""
+        if not query:
+            return 0, 0
+        grant = _GRANT.fullmatch(query)
+        if grant is None:
+            raise BadSignature("not a signed link")
+        viewer_id, expires_ms = int(grant["viewer"]), int(grant["expires"])
+        self._verify(path, query, grant["signature"], expires_ms, now_ms)
+        return viewer_id, expires_ms
+
+    def _parse_stream(self, found: re.Match[bytes], query: bytes, now_ms: int) -> MediaUrl:
+        if query or (found["viewer"] is None) != (found["signature"] is None):
+            raise BadUrl("no such path")
+        viewer_id = expires_ms = 0
+        if found["viewer"] is not None:
+            viewer_id, expires_ms = int(found["viewer"]), int(found["expires"])
+            self._check(found["signed"], found["signature"], expires_ms, now_ms)
+        file = found["file"].decode()
+        return MediaUrl(found["id"].decode(), STREAM, "", viewer_id, expires_ms, file)
+
+    def _signed_stream(self, media_id: str, viewer_id: int, expires_ms: int) -> str:
+        """The grant is a part of the path, so that what a playlist names beside itself has it,
+        too."""
+        path = f"/m/{media_id}/{STREAM}/{viewer_id}.{expires_ms}"
+        signature = _signature(self._keys[0], path.encode())
+        return f"{self._base}{path}.{signature.decode()}/index.m3u8"
 
     def _signed(self, path_and_query: str) -> str:
         signature = _signature(self._keys[0], path_and_query.encode())
@@ -152,6 +203,9 @@ class Signer:
         self, path: bytes, query: bytes, signature: bytes, expires_ms: int, now_ms: int
     ) -> None:
         message = path + b"?" + query[: -len(b"&s=") - len(signature)]
+        self._check(message, signature, expires_ms, now_ms)
+
+    def _check(self, message: bytes, signature: bytes, expires_ms: int, now_ms: int) -> None:
         # Every key is tried, and each comparison takes the same time.
         good = [hmac.compare_digest(signature, _signature(key, message)) for key in self._keys]
         if not any(good):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from media import images, presets
+from media import images, motion, presets
 from media.cache import Cached, DiskCache
-from media.errors import Failed, MediaRefused
+from media.errors import Failed, MediaRefused, Missing
 from media.flights import Flights
 from media.images import ImageLimits
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
+from media.motion import forms, jobs
+from media.motion.facts import MotionLimits
+from media.motion.kinds import sniff_motion
+from media.scratch import Scratch
 from media.slots import Priority
 from media.sniff import SNIFF_BYTES, sniff
 from media.workers import Workers
@@ -33,6 +38,8 @@ class Variants:
         flights: Flights[str, Cached],
         locks: FileLocks,
         metrics: MediaMetrics,
+        scratch: Scratch,
+        motion_limits: MotionLimits,
     ) -> None:
         self._blobs = blobs
         self._cache = cache
@@ -41,11 +48,36 @@ class Variants:
         self._flights = flights
         self._locks = locks
         self._metrics = metrics
+        self._scratch = scratch
+        self._motion = motion_limits
 
     async def get(self, media: MediaRecord, preset: str, ext: str) -> Cached:
         """Raises `Busy`, `MediaRefused` or the blob store's errors."""
         # By content, not by object: the same photograph is converted once for all its owners.
-        key = f"{media.blob_hash.hex()}-{preset}.{ext}-{ENCODER}"
+        still = media.still
+        if not still:
+            raise Missing("it has no picture")
+
+        async def render() -> bytes:
+            return await self._render(still, preset, ext)
+
+        return await self._made(f"{still.hex()}-{preset}.{ext}-{ENCODER}", render)
+
+    async def form(self, media: MediaRecord, name: str) -> Cached:
+        """One of `media.motion.forms.FORMS`. Raises `Missing` where it has none of that name, and
+        what `get` does."""
+        source, word = media.blob_hash, name.partition(".")[0]
+        if not motion.AVAILABLE or (word == "motion") != media.mime.startswith("image/"):
+            raise Missing("it has no such form")
+        if word != "motion" and (media.motion is None or (word == "voice") == bool(media.still)):
+            raise Missing("it has no such form")
+
+        async def convert() -> bytes:
+            return await self._convert(source, name)
+
+        return await self._made(f"{source.hex()}-{name}-{forms.VERSION}", convert)
+
+    async def _made(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Cached:
         found = await self._cache.get(key)
         if found is not None:
             self._metrics.variants.labels("hit").inc()
@@ -55,11 +87,11 @@ class Variants:
 
         async def encode() -> Cached:
             async with self._locks.hold(key):
-                return await self._encode(media.blob_hash, preset, ext, key)
+                return await self._encode(key, make)
 
         return await self._flights.join(key, encode)
 
-    async def _encode(self, digest: bytes, preset: str, ext: str, key: str) -> Cached:
+    async def _encode(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Cached:
         # Another run may have ended between the look into the cache and the start of this one,
         # here or in another process.
         found = await self._cache.get(key)
@@ -67,16 +99,36 @@ class Variants:
             self._metrics.variants.labels("hit").inc()
             return found
         self._metrics.variants.labels("encoded").inc()
+        try:
+            return await self._cache.put(key, await make())
+        except MediaRefused as error:
+            self._metrics.refusals.labels(error.code).inc()
+            raise
+
+    async def _render(self, digest: bytes, preset: str, ext: str) -> bytes:
         async with self._workers.encodes.slot(Priority.VIEWER) as slot:
             data = await read(self._blobs, digest)
             kind = sniff(data[:SNIFF_BYTES])
             if kind is None:
                 raise Failed("a stored object is no image")
-            try:
-                encoded = await slot.run(
-                    "render", images.render, data, kind, presets.PRESETS[preset], ext, self._limits
-                )
-            except MediaRefused:
-                self._metrics.refusals.labels("IMAGE_REFUSED").inc()
-                raise
-        return await self._cache.put(key, encoded)
+            return await slot.run(
+                "render", images.render, data, kind, presets.PRESETS[preset], ext, self._limits
+            )
+
+    async def _convert(self, digest: bytes, name: str) -> bytes:
+        word, _, ext = name.partition(".")
+        async with (
+            self._workers.encodes.slot(Priority.VIEWER) as slot,
+            self._blobs.open(digest) as blob,
+            self._scratch.file(blob.chunks()) as path,
+        ):
+            with path.open("rb") as file:
+                begin = file.read(SNIFF_BYTES)
+            image, container = sniff(begin), sniff_motion(begin)
+            if word == "motion" and image is not None:
+                return await slot.run("clip", jobs.clip, path, image, ext, self._limits)
+            if container is None:
+                raise Failed("a stored object is of another type")
+            if word == "preview":
+                return await slot.run("preview", jobs.preview, path, container, self._motion)
+            return await slot.run("voice", jobs.voice, path, container, ext, self._motion)

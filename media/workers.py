@@ -127,6 +127,7 @@ class Workers:
 
     decodes: Pool  # what looks at an upload: decodes, measures, hashes
     encodes: Pool  # what makes a variant
+    conversions: Pool  # what makes the streams of a video, in the background
 
 
 @asynccontextmanager
@@ -152,8 +153,12 @@ async def open_pool(lane: Lane, metrics: MediaMetrics) -> AsyncIterator[Pool]:
 
 @asynccontextmanager
 async def open_workers(
-    metrics: MediaMetrics, decodes: Lane, encodes: Lane
+    metrics: MediaMetrics, decodes: Lane, encodes: Lane, conversions: Lane
 ) -> AsyncIterator[Workers]:
     """All pools."""
-    async with open_pool(decodes, metrics) as decoding, open_pool(encodes, metrics) as encoding:
-        yield Workers(decoding, encoding)
+    async with (
+        open_pool(decodes, metrics) as decoding,
+        open_pool(encodes, metrics) as encoding,
+        open_pool(conversions, metrics) as converting,
+    ):
+        yield Workers(decoding, encoding, converting)

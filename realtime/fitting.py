@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from media.motion.forms import LINKED, VOICE
 from media.presets import LARGEST, PRESET_NAMES
 from media.urls import Signer
 from realtime.clock import SystemClock
@@ -55,7 +56,9 @@ class Fittings:
     hasher: PasswordHasher = field(default_factory=Argon2Hasher)
     limits: CoreLimits = field(default_factory=CoreLimits)
     tickets: TicketSettings = field(
-        default_factory=partial(TicketSettings, presets=PRESET_NAMES, largest=LARGEST)
+        default_factory=partial(
+            TicketSettings, presets=PRESET_NAMES | LINKED, largest=LARGEST, voice=VOICE
+        )
     )
     media_base: str = "http://127.0.0.1:7401"
     timelines: TimelineLimits = field(default_factory=TimelineLimits)
@@ -160,8 +163,9 @@ def fittings_of(
         limits=limits_of(settings),
         media_base=settings.media_url.rstrip("/") or f"http://{media[0]}:{media[1]}",
         tickets=TicketSettings(
-            presets=PRESET_NAMES,
+            presets=PRESET_NAMES | LINKED,
             largest=LARGEST,
+            voice=VOICE,
             max_bytes=settings.max_upload,
             quota=settings.quota,
         ),

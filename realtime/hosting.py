@@ -18,7 +18,7 @@ from media.workers import Lane
 from realtime.files import GuardedListener
 from realtime.settings import Settings
 from rpc.context import Clock, Committer, Reads, Signals
-from rpc.proto.frames_pb2 import Signal, UploadProgress
+from rpc.proto.frames_pb2 import PrepareProgress, Signal, UploadProgress
 from store.blobs import BlobStore
 
 
@@ -55,6 +55,10 @@ async def media_host(
         news = UploadProgress(media_id=media_id, received=received, total=total)
         signals.to_user(user_id, Signal(upload_progress=news))
 
+    def prepared(user_id: int, media_id: str, percent: int) -> None:
+        news = PrepareProgress(media_id=media_id, percent=percent)
+        signals.to_user(user_id, Signal(prepare_progress=news))
+
     deps = MediaDeps(
         settings=own,
         reads=reads,
@@ -64,6 +68,7 @@ async def media_host(
         clock=clock,
         metrics=metrics,
         on_progress=progress,
+        on_prepared=prepared,
     )
     shutdown = trio.Event()
     async with open_media(deps) as host, trio.open_nursery() as nursery:

@@ -24,6 +24,7 @@ class TicketSettings:
 
     presets: frozenset[str]
     largest: str
+    voice: str = ""  # of sound, that stands for an original
     max_bytes: int = 32 * 1024 * 1024
     quota: int = 0  # bytes of each user; 0: any number
     ticket_ms: int = 3600 * 1000
@@ -126,4 +127,6 @@ class Media(MediaService):
     def _preset(self, ctx: CallContext, media: MediaRecord, preset: str) -> str:
         if preset or media.owner_id == ctx.user_id:
             return preset
-        return self._settings.largest
+        if media.is_opaque:
+            return ""  # it is served as it is
+        return self._settings.largest if media.still else self._settings.voice

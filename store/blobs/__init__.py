@@ -8,6 +8,7 @@ from store.blobs.interface import (
     Digest,
     Staged,
     put,
+    put_bytes,
     read,
     verify,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Staged",
     "copy",
     "put",
+    "put_bytes",
     "read",
     "verify",
 ]

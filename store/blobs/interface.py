@@ -128,3 +128,11 @@ async def read(store: BlobStore, digest: Digest) -> bytes:
     """A whole blob, for callers who know that it is small."""
     async with store.open(digest) as blob:
         return b"".join([piece async for piece in blob.chunks()])
+
+
+async def put_bytes(store: BlobStore, data: bytes) -> BlobInfo:
+    """Stores bytes that are in memory anyway."""
+    async with store.stage() as staged:
+        await staged.write(data)
+        await staged.finish()
+        return await staged.commit()

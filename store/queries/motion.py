@@ -69,6 +69,12 @@ async def add_work(tx: Transaction, source: bytes) -> None:
     )
 
 
+async def has_due_work(tx: Transaction) -> bool:
+    return bool(
+        await tx.rows(f"SELECT 1 FROM media_work WHERE until_ms <= {tx.dialect.now_ms()} LIMIT 1")
+    )
+
+
 @procedure
 async def claim_work(tx: Transaction, owner: bytes, lifetime_ms: int) -> Work | None:
     """Takes work that nobody is at, for so long by the database's clock. What its last owner has
@@ -102,7 +108,7 @@ async def keep_work(tx: Transaction, source: bytes, owner: bytes, lifetime_ms: i
 
 @procedure
 async def leave_work(
-    tx: Transaction, source: bytes, owner: bytes, wait_ms: int, *, tried: bool
+    tx: Transaction, source: bytes, owner: bytes, wait_ms: int, tried: bool
 ) -> None:
     """Lets others take it after so long. Not `tried`: it does not count as an attempt."""
     await tx.run(

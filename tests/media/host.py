@@ -19,6 +19,7 @@ from media.cache import Cached, DiskCache
 from media.flights import Flights
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
+from media.scratch import Scratch
 from media.settings import MediaSettings
 from media.uploads import Uploads
 from media.urls import Signer
@@ -225,12 +226,21 @@ async def _inline(deps: MediaDeps, jobs: list[str]) -> AsyncIterator[tuple[Quart
     workers = Workers(
         InlinePool(settings.decodes, deps.metrics, jobs),
         InlinePool(settings.encodes, deps.metrics, jobs),
+        InlinePool(settings.conversions, deps.metrics, jobs),
     )
     async with trio.open_nursery() as nursery:
         flights = Flights[str, Cached](nursery)
         locks = FileLocks(settings.cache_folders[0] / LOCKS)
         variants = Variants(
-            deps.blobs, cache, workers, settings.image, flights, locks, deps.metrics
+            deps.blobs,
+            cache,
+            workers,
+            settings.image,
+            flights,
+            locks,
+            deps.metrics,
+            Scratch(settings.scratch_folder),
+            settings.motion,
         )
         yield create_app(deps, workers, variants), workers
         nursery.cancel_scope.cancel()

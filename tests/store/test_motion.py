@@ -83,11 +83,11 @@ async def test_what_was_never_tried_comes_first(world: Social) -> None:
 async def test_work_that_is_left_waits_and_may_not_have_counted(world: Social) -> None:
     source = await source_of(world, await world.film())
     await claim(world)
-    await world.store.write(leave_work, source, OTHER, 0, tried=False)  # it is not his
+    await world.store.write(leave_work, source, OTHER, 0, False)  # it is not his
     assert await claim(world) is None
-    await world.store.write(leave_work, source, ME, 0, tried=False)
+    await world.store.write(leave_work, source, ME, 0, False)
     assert await claim(world) == Work(source, 1)
-    await world.store.write(leave_work, source, ME, LONG, tried=True)
+    await world.store.write(leave_work, source, ME, LONG, True)
     assert await claim(world) is None
 
 

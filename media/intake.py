@@ -1,0 +1,113 @@
+"""What an upload is: looked into before anybody sees it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from media import images, motion
+from media.errors import WrongType
+from media.motion import jobs
+from media.motion.facts import Probe
+from media.motion.kinds import Container, mime_of, sniff_motion
+from media.scratch import Scratch
+from media.settings import MediaSettings
+from media.slots import Priority
+from media.sniff import SNIFF_BYTES, ImageType, sniff
+from media.workers import Workers
+from store.blobs import BlobStore, Staged, put_bytes
+from store.records import FileKind, MediaFile, MotionRecord, MotionState, Purpose
+
+MediaType = ImageType | Container
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What an object is said to be."""
+
+    mime: str
+    width: int = 0
+    height: int = 0
+    color: str = ""
+    motion: MotionRecord | None = None
+    files: tuple[MediaFile, ...] = ()
+
+
+def known_type(begin: bytes) -> MediaType:
+    """By the first `SNIFF_BYTES`. Raises `WrongType`."""
+    kind = sniff(begin) or sniff_motion(begin)
+    if kind is None:
+        raise WrongType(
+            "only JPEG, PNG, WebP, GIF and AVIF images, MP4 and WebM video, and voice in MP4, WebM "
+            "and Ogg are taken"
+        )
+    return kind
+
+
+class Intake:
+    """Looks into what has come, in the worker processes."""
+
+    def __init__(
+        self, settings: MediaSettings, blobs: BlobStore, workers: Workers, scratch: Scratch
+    ) -> None:
+        self._settings = settings
+        self._blobs = blobs
+        self._workers = workers
+        self._scratch = scratch
+
+    async def describe(self, kind: MediaType, staged: Staged, purpose: Purpose) -> Described:
+        """Of bytes that are all there. A video's poster is in the blob store when this returns.
+        Raises `MediaRefused`, `Busy` or `Unavailable`."""
+        if isinstance(kind, Container):
+            if purpose is Purpose.AVATAR:
+                raise WrongType("this is no picture")
+            if not motion.AVAILABLE:
+                return Described(mime=mime_of(kind, await _begin(staged)))
+            return await self._motion(kind, staged)
+        async with (
+            self._workers.decodes.slot(Priority.UPLOAD) as slot,
+            self._scratch.file(staged.chunks()) as file,
+        ):
+            found = await slot.run("inspect", images.inspect, file, kind, self._settings.image)
+        return Described(mime=kind.value, width=found.width, height=found.height, color=found.color)
+
+    async def _motion(self, kind: Container, staged: Staged) -> Described:
+        limits = self._settings.motion
+        async with (
+            self._workers.decodes.slot(Priority.UPLOAD) as slot,
+            self._scratch.file(staged.chunks()) as file,
+        ):
+            found = await slot.run("probe", jobs.probe, file, kind, limits)
+            if not found.poster:
+                return Described(mime=found.mime, motion=_record(found))
+            still = await slot.run(
+                "inspect", images.inspect, found.poster, ImageType.JPEG, self._settings.image
+            )
+        poster = await put_bytes(self._blobs, found.poster)
+        return Described(
+            mime=found.mime,
+            width=found.width,
+            height=found.height,
+            color=still.color,
+            motion=_record(found, poster.digest),
+            files=(MediaFile(digest=poster.digest, kind=FileKind.POSTER, size=poster.size),),
+        )
+
+
+def _record(found: Probe, poster: bytes = b"") -> MotionRecord:
+    return MotionRecord(
+        duration_ms=max(1, round(found.seconds * 1000)),
+        video_codec=found.video_codec,
+        audio_codec=found.audio_codec,
+        rotation=found.rotation,
+        poster=poster,
+        waveform=found.waveform,
+        state=MotionState.PREPARING if found.video_codec else MotionState.NONE,
+    )
+
+
+async def _begin(staged: Staged) -> bytes:
+    async with aclosing(staged.chunks()) as chunks:
+        async for chunk in chunks:
+            return chunk[:SNIFF_BYTES]
+    return b""
