@@ -19,7 +19,7 @@ from random import Random
 
 import trio
 
-from bench.database import batching
+from bench.loads import batching
 from realtime.clock import SystemClock
 from realtime.events.batcher import Batcher
 from realtime.events.consumers import Consumer

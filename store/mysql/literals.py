@@ -65,6 +65,13 @@ def literal(value: Value) -> str:
     raise TypeError(f"{type(value).__name__} is no value of a statement")
 
 
+def _column(values: Sequence[Value]) -> Iterable[str]:
+    """Values of many rows as they stand in a statement; most columns hold one type."""
+    kinds = set(map(type, values))
+    writer = _WRITERS.get(kinds.pop()) if len(kinds) == 1 else None
+    return map(writer or literal, values)
+
+
 def _split(sql: str) -> Sequence[str]:
     """The text between the placeholders."""
     return _split_quoted(sql) if "'" in sql else sql.split("?")
@@ -150,8 +157,7 @@ def render_many(sql: str, rows: Iterable[Sequence[Value]], row_word: str = "") -
     before a row of a table of values."""
     insert = _as_insert(sql)
     if insert is not None:
-        texts = (_row(insert, row) for row in rows)
-        return _joined(texts, insert.head, ", ", insert.tail)
+        return _joined(_filled(insert.row, insert.width, rows), insert.head, ", ", insert.tail)
     update = _as_update(sql)
     if update is not None:
         rows = list(rows)
@@ -181,13 +187,19 @@ def _given(update: _Update, rows: Iterable[Sequence[Value]], row_word: str) -> I
         key = tuple(row[-update.keys :])
         last.pop(key, None)
         last[key] = row
-    for row in last.values():
-        yield f"{row_word}({', '.join([literal(value) for value in row])})"
+    pattern = f"{row_word}({', '.join(['%s'] * update.width)})"
+    return _filled(pattern, update.width, last.values())
 
 
-def _row(insert: _Insert, row: Sequence[Value]) -> str:
-    _check_width(row, insert.width)
-    return insert.row % tuple([literal(value) for value in row])
+def _filled(pattern: str, width: int, rows: Iterable[Sequence[Value]]) -> Iterator[str]:
+    """A pattern with a `%s` for each value, with the values of each row."""
+    rows = list(rows)
+    for row in rows:
+        _check_width(row, width)
+    if not width:
+        return iter([pattern % ()] * len(rows))
+    columns = map(_column, zip(*rows, strict=True))  # cheaper than row by row
+    return map(pattern.__mod__, zip(*columns, strict=True))
 
 
 def _check_width(row: Sequence[Value], width: int) -> None:

@@ -19,8 +19,8 @@ class MysqlTransaction:
 
     What `run_many` is given waits, and goes to the server with the next statement whose answer
     somebody wants, or with the commit: so a transaction has few round trips. Of statements sent
-    together the server runs none after one that fails, the commit neither. Once the server has
-    undone the transaction nothing more is sent: it would be outside of it.
+    together the server runs none after one that fails, the commit neither. Nothing more is sent
+    then, nor once the server has undone the transaction: it would be outside of it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MysqlTransaction:
         self._begin = begin
         self._within = within
         self._connection: Connection | None = None
-        self._undone: Undone | None = None
+        self._failed: Exception | None = None  # what forbids to go on
         self._held: list[str] = []
         self._held_size = 0
         self.written = False  # something may have been
@@ -89,17 +89,17 @@ class MysqlTransaction:
 
     async def _execute(self, *statements: str) -> list[Answer]:
         """Runs what waits, and then these."""
-        if self._undone is not None:
-            raise self._undone
-        sql = "; ".join([*self._held, *statements])
-        self._held.clear()
-        self._held_size = 0
+        if self._failed is not None:
+            raise self._failed
+        held, self._held, self._held_size = self._held, [], 0
+        sql = "; ".join([*held, *statements])
         try:
             if self._connection is not None:
                 return await self._connection.execute_all(sql, self._within)
             return await self._execute_first(f"{self._begin}; {sql}" if self._begin else sql)
-        except Undone as error:
-            self._undone = error
+        except Exception as error:
+            if held or isinstance(error, Undone):
+                self._failed = error
             raise
 
     async def _execute_first(self, sql: str) -> list[Answer]:

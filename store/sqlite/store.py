@@ -7,11 +7,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import trio
+
 from store import migrations
 from store.changes.base import Change
 from store.commit import commit_batch
 from store.errors import Incompatible, Unavailable
 from store.log import Batch
+from store.sqlite.checkpoints import Checkpointer
 from store.sqlite.threads import InlineRunner, Runner, ThreadRunner
 from store.sqlite.transaction import WORDS, SqliteTransaction, drive
 from store.transaction import Query, Transaction
@@ -26,7 +29,7 @@ PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -65536",  # KiB
-    "PRAGMA wal_autocheckpoint = 4000",  # pages
+    "PRAGMA wal_autocheckpoint = 40000",  # pages; the checkpointer comes sooner
 )
 _HAS_MIGRATIONS = "SELECT 1 FROM sqlite_master WHERE name = 'migrations'"
 READ_ONLY = ("PRAGMA query_only = ON",)
@@ -41,18 +44,23 @@ class SqliteStore:
 
     shared = False
 
-    def __init__(self, writer: Runner, readers: Runner) -> None:
+    def __init__(
+        self, writer: Runner, readers: Runner, checkpointer: Checkpointer | None = None
+    ) -> None:
         self._writer = writer
         self._readers = readers
+        self._checkpointer = checkpointer
 
     @classmethod
     def open(cls, path: Path, *, readers: int = 3) -> SqliteStore:
         """Opens or creates the file at `path`; `migrate` must follow before use. Raises
         `Unavailable`, or `Incompatible` for a file that is no database."""
-        connections = _connect_often(path, 1 + readers)
+        connections = _connect_often(path, 2 + readers)
+        writer = ThreadRunner("sqlite-write", connections[:1])
         return cls(
-            ThreadRunner("sqlite-write", connections[:1]),
-            ThreadRunner("sqlite-read", connections[1:]),
+            writer,
+            ThreadRunner("sqlite-read", connections[2:]),
+            Checkpointer(connections[1], writer),
         )
 
     @classmethod
@@ -65,7 +73,8 @@ class SqliteStore:
         return await _run(self._readers, "BEGIN", query, args, kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await _run(self._writer, "BEGIN IMMEDIATE", query, args, kwargs)
+        committed = self._checkpointer.committed if self._checkpointer else None
+        return await _run(self._writer, "BEGIN IMMEDIATE", query, args, kwargs, committed)
 
     async def commit(self, changes: Sequence[Change[Any]], now_ms: int) -> Batch:
         return await self.write(commit_batch, changes, now_ms)
@@ -81,6 +90,9 @@ class SqliteStore:
 
     async def aclose(self) -> None:
         await self._readers.aclose()
+        if self._checkpointer is not None:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._checkpointer.close)
         await self._writer.aclose()
 
 
@@ -109,6 +121,7 @@ async def _run(
     query: Callable[..., Coroutine[Any, Any, T]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    committed: Callable[[sqlite3.Connection], None] | None = None,
 ) -> T:
     def transaction(connection: sqlite3.Connection) -> T:
         try:
@@ -124,6 +137,8 @@ async def _run(
             if isinstance(error, sqlite3.Error) and _is_passing(error):
                 raise Unavailable(f"the database failed: {error}") from error
             raise
+        if committed is not None:
+            committed(connection)
         return result
 
     return await runner.run(transaction)

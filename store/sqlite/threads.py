@@ -102,6 +102,11 @@ class ThreadRunner:
         value: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return value
 
+    def post(self, fn: Callable[[sqlite3.Connection], None]) -> None:
+        """Runs a function, which must not raise, after what was asked for before. From any
+        thread; after `aclose` it does nothing."""
+        self._jobs.put(fn)
+
     def _hand_over(self) -> None:
         """Wakes the tasks whose results are there. In the loop's thread: waking it costs a
         system call, which results that come together share."""

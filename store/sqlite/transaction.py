@@ -93,7 +93,8 @@ class SqliteTransaction:
         return self._connection.execute(sql, params).rowcount
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        self._connection.executemany(sql, rows)
+        if given := list(rows):
+            self._connection.executemany(sql, given)
 
 
 def drive(query: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:

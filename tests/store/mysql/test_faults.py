@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -184,6 +185,32 @@ async def test_a_node_that_stops_with_the_head_stops_nobody_for_long(address: Ad
         await other.commit([Put(name=3, value=30)], NOW)
         assert time.monotonic() - started < 2
     assert await other.read(get_numbers) == {3: 30}
+
+
+async def test_who_waits_for_the_head_too_long_gives_up_and_may_come_again(
+    address: Address,
+) -> None:
+    holder = await open_store(address)
+    waiting = await open_store(address, Limits(lock=1))
+    holding, go_on = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    async def hold(tx: Transaction) -> None:
+        await read_head(tx, lock=True)
+        token.run_sync_soon(holding.set)
+        go_on.wait(8)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(holder.write, hold)
+        await holding.wait()
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="Lock wait timeout"):
+            await waiting.commit([Put(name=1, value=10)], NOW)
+        assert 0.9 < time.monotonic() - started < 4
+        assert await waiting.read(get_numbers) == {}
+        go_on.set()
+    assert (await waiting.commit([Put(name=1, value=10)], NOW)).outcomes == [1]
+    assert await waiting.read(get_numbers) == {1: 10}
 
 
 # The answer to a commit.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
+import structlog
 import trio
+from asyncmy.errors import IntegrityError
 
+from realtime.clock import SystemClock
+from realtime.events.batcher import Batcher, PendingChange
 from store.changes.base import Op
-from store.log import read_entries, read_head
+from store.log import Batch, Entry, read_entries, read_head
 from store.mysql.address import Address
 from store.mysql.store import MysqlStore
 from store.queries.secrets import load_or_create_secret
@@ -52,6 +57,61 @@ async def test_positions_are_in_the_order_of_the_commits_of_all(address: Address
         mine = [entry for entry in entries if entry.actor_id == number]
         assert [entry.sequence for entry in mine] == list(range(1, len(mine) + 1))
         assert [entry.subject_id for entry in mine] == sorted(entry.subject_id for entry in mine)
+
+
+async def test_batchers_at_once_lose_double_and_reorder_nothing(address: Address) -> None:
+    """With changes among theirs that are refused, and that fail a whole batch."""
+    stores = await open_stores(address, 3)
+    committed: list[list[Entry]] = [[] for _ in stores]
+    made: dict[int, tuple[int, int]] = {}  # position -> who, and his how many-th
+    failed = 0
+
+    def keep(kept: list[Entry], batch: Batch) -> None:
+        kept += batch.entries
+
+    async def produce(batcher: Batcher, name: int) -> None:
+        nonlocal failed
+        chance = random.Random(name)
+        value = 0
+        for _ in range(12):
+            pending: list[tuple[int, PendingChange[int]]] = []
+            for _ in range(chance.randint(1, 8)):
+                value += 1
+                bad = chance.random() < 0.03
+                op = Op(scope=f"u:{name}", key=value.to_bytes(16, "big"), digest=b"d" * 16)
+                change = Put(op=op, name=name, value=value, clash=bad, late=value % 2 == 0)
+                pending.append((value, batcher.submit(change)))
+            for number, one in pending:
+                try:
+                    made[await one.wait()] = (name, number)
+                except IntegrityError:
+                    failed += 1
+
+    with structlog.testing.capture_logs():
+        async with trio.open_nursery() as nursery:
+            batchers = [
+                Batcher(store, SystemClock(), partial(keep, kept))
+                for store, kept in zip(stores, committed, strict=True)
+            ]
+            async with trio.open_nursery() as producers:
+                for number, batcher in enumerate(batchers):
+                    nursery.start_soon(batcher.run)
+                    for name in range(10):
+                        producers.start_soon(produce, batcher, 10 * number + name + 1)
+            for batcher in batchers:
+                batcher.close()
+    assert failed
+    entries = await log_of(stores[0])
+    assert [entry.position for entry in entries] == list(range(1, len(made) + 1))
+    assert {e.position: (e.actor_id, e.subject_id) for e in entries} == made
+    # What each batcher told is its part of the log, in the log's order.
+    assert sorted((e for kept in committed for e in kept), key=lambda e: e.position) == entries
+    for kept in committed:
+        assert [e.position for e in kept] == sorted(e.position for e in kept)
+    for name in range(1, 31):
+        mine = [e for e in entries if e.actor_id == name]
+        assert [e.sequence for e in mine] == list(range(1, len(mine) + 1))
+        assert [e.subject_id for e in mine] == sorted(e.subject_id for e in mine)
 
 
 async def test_of_a_change_repeated_at_every_node_one_is_made(address: Address) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from asyncmy.errors import IntegrityError
 
 from store.changes.base import Change, Op
 from store.changes.messages import MovePointer, SendMessage
@@ -117,12 +118,30 @@ async def test_one_that_fails_with_the_commit_undoes_all(address: Address, sent:
         await tx.run_many(KEEP, [(2, 21)])
         await tx.run_many(KEEP, [(3, 30)])
 
-    with pytest.raises(Exception, match="Duplicate entry"):
+    with pytest.raises(IntegrityError, match="Duplicate entry"):
         await store.write(query)
     assert await store.read(get_numbers) == {2: 20}
     await store.write(set_number, 4, 40)  # on the same connection
     assert await store.read(get_numbers) == {2: 20, 4: 40}
     assert await log_of(store) == []
+
+
+async def test_after_one_that_waited_has_failed_nothing_goes_on(address: Address) -> None:
+    store = await open_store(address)
+    await store.write(set_number, 2, 20)
+
+    async def query(tx: Transaction) -> None:
+        await tx.run_many(KEEP, [(1, 10)])
+        await tx.run_many(KEEP, [(2, 21)])
+        await tx.run_many(KEEP, [(3, 30)])
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="Duplicate entry"):
+                await get_numbers(tx)
+        await tx.run_many(KEEP, [(4, 40)])
+
+    with pytest.raises(IntegrityError, match="Duplicate entry"):
+        await store.write(query)
+    assert await store.read(get_numbers) == {2: 20}
 
 
 async def test_what_waits_has_a_bound(
