@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import asyncmy
+from asyncmy.errors import OperationalError
 
 from store.mysql.address import Address
 from store.mysql.dialect import Flavour
-from store.mysql.faults import Lost, mapped
+from store.mysql.faults import Lost, mapped, was_reset
 from store.transaction import Row
 
 SQL_MODE = (
@@ -128,21 +129,10 @@ class Connection:
 
 async def open_connection(address: Address, limits: Limits, *settings: str) -> Connection:
     """Connects. Raises `Lost` where nobody answers, or the server's own error. `settings` are
-    statements that make the session fit for its use."""
+    statements that make the session fit for its use. One that is reset before it stands is tried
+    once more: a busy network does that, and nothing was asked on it."""
     try:
-        async with asyncio.timeout(limits.connect):
-            inner = await asyncmy.connect(
-                host=address.host,
-                port=address.port,
-                user=address.user,
-                password=address.password.encode(),
-                database=address.database,
-                charset="utf8mb4",
-                autocommit=True,
-                connect_timeout=limits.connect,
-                program_name="sunwire",
-                ssl=_tls(address),
-            )
+        inner = await _connect(address, limits)
     except Exception as error:
         meant = mapped(error)
         if meant is error:
@@ -164,6 +154,30 @@ async def open_connection(address: Address, limits: Limits, *settings: str) -> C
         raise
     connection.id = found.rows[0][0]
     return connection
+
+
+async def _connect(address: Address, limits: Limits) -> Any:
+    async def attempt() -> Any:
+        async with asyncio.timeout(limits.connect):
+            return await asyncmy.connect(
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password=address.password.encode(),
+                database=address.database,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=limits.connect,
+                program_name="sunwire",
+                ssl=_tls(address),
+            )
+
+    try:
+        return await attempt()
+    except OperationalError as error:
+        if not was_reset(error):
+            raise
+        return await attempt()
 
 
 def _settings(flavour: Flavour, limits: Limits) -> list[str]:

@@ -10,6 +10,8 @@ An error that has none of these reasons is the statement's own, and is left as i
 
 from __future__ import annotations
 
+import errno
+
 from asyncmy.errors import InterfaceError, InternalError, MySQLError
 
 from store.errors import Unavailable
@@ -45,6 +47,14 @@ def number_of(error: BaseException) -> int:
     """The server's or the client's number of an error; 0: it has none."""
     number = error.args[0] if isinstance(error, MySQLError) and error.args else 0
     return number if isinstance(number, int) else 0
+
+
+def was_reset(error: MySQLError) -> bool:
+    """Of one met in connecting: somebody was there, and hung up."""
+    cause = error.__cause__
+    # The driver meets a bad descriptor when the reset came before its options of the socket.
+    hung_up = isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EBADF)
+    return hung_up or number_of(error) == 2013
 
 
 def reason(error: BaseException) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -52,6 +54,7 @@ class Relay:
         self._loss: Loss | None = None
         self._then_silent = False
         self._refusing = False
+        self._resets = 0
         self._catch: Catch | None = None
         self._open: set[trio.SocketStream] = set()
         self._audible = trio.Event()
@@ -86,6 +89,10 @@ class Relay:
     def catch_nothing(self) -> None:
         self._catch = None
 
+    def reset(self, count: int) -> None:
+        """So many of the next connections end as soon as they are made."""
+        self._resets = count
+
     async def break_all(self) -> None:
         for stream in list(self._open):
             await trio.aclose_forcefully(stream)
@@ -100,6 +107,11 @@ class Relay:
     async def _handle(self, client: trio.SocketStream) -> None:
         with contextlib.suppress(*BROKEN):
             await self._audible.wait()
+            if self._resets:
+                self._resets -= 1
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.socket.close()
+                return
             if self._refusing:
                 await trio.aclose_forcefully(client)
                 return
