@@ -97,7 +97,10 @@ async def _deploy(site: Site, address: Address, at: int, strike: Strike, schedul
         for node in site.nodes:
             nursery.start_soon(start, node)
         with trio.fail_after(BEGUN):
-            while await _tables(site.database, address) < at:  # noqa: ASYNC110 - it tells nobody
+            while (  # noqa: ASYNC110 - it tells nobody
+                None in [node.process for node in site.nodes]
+                or await _tables(site.database, address) < at
+            ):
                 await trio.sleep(LOOK_EVERY)
         await strike(site, schedule)
     async with trio.open_nursery() as nursery:

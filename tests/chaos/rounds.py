@@ -83,7 +83,8 @@ async def _play(
             await (checker.everything() if last else checker.new())
             seconds = trio.current_time() - began
             say(f"round {number}: {fault.name}, {seconds:.1f} s; {text(_done(people))}")
-            assert site.errors() == []
+            errors = site.errors()
+            assert not errors, errors
         lives.cancel_scope.cancel()
     return _done(people) + struck
 
