@@ -188,7 +188,8 @@ class FanOuts:
         insert = (
             f"SELECT t.generation, t.user_id, p.id, p.author_id FROM posts p {readers.join} "
             f"JOIN timelines t ON t.generation = ? AND t.user_id = {readers.id} "
-            f"AND t.state > 0 AND t.floor < p.id WHERE p.deleted = 0 AND {which}"
+            f"AND t.state > 0 AND t.floor < p.id WHERE p.deleted = 0 AND {which} "
+            f"ORDER BY {readers.id}, p.id"  # as the rows lie: a page is come to once
         )
         await self._tx.run(
             self._tx.dialect.insert_new_from("timeline_posts", COLUMNS, insert),
