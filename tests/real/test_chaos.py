@@ -1,4 +1,7 @@
-"""A few rounds of each fault: nothing acknowledged is lost, doubled or out of order."""
+"""A few rounds of each fault of one server: nothing acknowledged is lost, doubled or out of order.
+
+Those of several are in files of their own, so that they run beside these.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,6 @@ from collections import Counter
 import pytest
 
 from tests import chaos
-from tests.chaos import deploying
-from tests.chaos.site import OWN
-from tests.contracts.mysql import server
-from tests.real.redis import redis_url
 
 pytestmark = pytest.mark.real
 
@@ -40,28 +39,3 @@ async def test_processes_that_are_killed() -> None:
     """A worker and the writer, as this seed has it."""
     done = await chaos.run(2, 3, silent, workers=2, faults=["process"])
     expect(done, "process")
-
-
-async def test_nodes_on_a_database() -> None:
-    """Two behind one list of URLs, on a database server that is struck too."""
-    server()  # skips where no MariaDB is wanted
-    faults = [
-        *("node", "nodes", "owner", "builder", "stop-owner", "stop-head"),
-        *("database", "stop-database", "answer", "network"),
-    ]
-    expect(await chaos.run(1, 3, silent, store=OWN, nodes=2, faults=faults), *faults)
-
-
-async def test_nodes_with_a_redis_between_them() -> None:
-    server()
-    redis_url()
-    faults = ["redis", "stop-redis"]
-    done = await chaos.run(1, 1, silent, store=OWN, nodes=2, redis=True, faults=faults)
-    expect(done, *faults)
-
-
-async def test_two_nodes_that_migrate_at_once() -> None:
-    """One is killed, and once the database server."""
-    server()
-    done = await deploying.run(2, 1, silent)
-    assert done.total() == len(done) == 2
