@@ -68,7 +68,7 @@ async def main(calls: int, profile: bool) -> None:
         core, _ = await build(Parts(store=store, limits=LIMITS))
         async with core.running(0.1):
             sink = Sink()
-            session = core.gateway.open(sink)
+            session = core.gateway.sessions.open(sink)
             session.received(message(ClientFrame(hello=Hello(token=people[0].token))))
             while not session.wants_more or not session.outbox.waits:  # noqa: ASYNC110
                 await trio.sleep(0.01)
@@ -121,7 +121,7 @@ async def main(calls: int, profile: bool) -> None:
                 print(f"awaiting (no read): {spent / calls * 1e6:.2f} µs a call")
             if profile:
                 pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
-            core.gateway.end(session, 1000, "")
+            core.gateway.sessions.end(session, 1000, "")
         await store.aclose()
 
 

@@ -71,7 +71,7 @@ def _be_what_one_is_told(
     configure(settings.log_level, settings.log_format)
     os.umask(PRIVATE)
     end_with_supervisor(start)
-    from realtime.cluster.role import be
+    from realtime.cluster.becoming import be
 
     # Others still need the writer when all are told to end: it waits for the supervisor's word.
     heeds = start.role != WRITER

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
 import trio
 from prometheus_client import CollectorRegistry
 
 from realtime.clock import SystemClock
 from realtime.cluster.child import Control
-from realtime.cluster.control import MEDIA, WRITER, Start
+from realtime.cluster.control import Start
 from realtime.cluster.sockets import dial_link
 from realtime.link.link import Link
 from realtime.settings import Settings
 from rpc.context import CodeSender
-
-log = structlog.get_logger("app")
 
 
 class Role:
@@ -44,26 +40,3 @@ class Role:
 
     def link(self) -> Link:
         return Link(self.start.name, partial(dial_link, self.settings.data), self.metrics)
-
-
-async def be(
-    start: Start,
-    settings: Settings,
-    control: socket.socket,
-    services: Sequence[object],
-    sender: CodeSender | None,
-    *,
-    stop: trio.Event,
-) -> None:
-    """Is what a supervisor says, until `stop` is set. Raises `StartError`."""
-    # Each in its place: what one needs, such as the media host's HTTP, costs all others memory.
-    if start.role == WRITER:
-        from realtime.cluster.writer import write as serve
-    elif start.role == MEDIA:
-        from realtime.cluster.media import serve
-    else:
-        from realtime.cluster.worker import serve
-    role = Role(start, settings, Control(control, stop), services, sender, stop)
-    async with role.control.running():
-        await serve(role)
-    log.info("stopped")

@@ -12,12 +12,14 @@ import math
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import structlog
 import trio
 
 from realtime.gateway.outbox import Mode
+from realtime.gateway.session import Session
+from realtime.gateway.sessions import Sessions
 from realtime.gateway.websocket import (
     BadHandshake,
     CloseFrame,
@@ -31,13 +33,9 @@ from realtime.gateway.websocket import (
     frame,
     pong,
 )
+from realtime.rooms.hub import Receiver
 from rpc.errors import Close
 from rpc.wire import SUBPROTOCOL
-
-if TYPE_CHECKING:
-    from realtime.gateway.server import Gateway
-    from realtime.gateway.session import Session
-    from realtime.rooms.hub import Receiver
 
 log = structlog.get_logger("gateway")
 
@@ -55,10 +53,10 @@ class FastTransport:
     A fault in serving one connection, our own bugs included, ends that connection alone.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
         self._epoll = select.epoll()
-        self._metrics = gateway.node.metrics
+        self._metrics = sessions.node.metrics
         self._connections: dict[int, Connection] = {}
         self.dirty: list[Connection] = []
         self.in_turn = False
@@ -68,14 +66,14 @@ class FastTransport:
         self._last_frame = b""
 
     def adopt(self, stream: trio.SocketStream, peer: str) -> None:
-        """Takes over an accepted stream; its place with the gateway is reserved already. Never
+        """Takes over an accepted stream; its place among the sessions is reserved already. Never
         raises for one that has broken already."""
         own = socket.socket(fileno=stream.socket.detach())
         own.setblocking(False)
         connection = Connection(self, own, peer)
         self._connections[own.fileno()] = connection
         self._epoll.register(own.fileno(), select.EPOLLIN)
-        node = self._gateway.node
+        node = self.sessions.node
         node.wheel.add(connection, trio.current_time() + node.limits.handshake_timeout)
 
     async def run(self) -> None:
@@ -93,7 +91,7 @@ class FastTransport:
     async def _serve_while_busy(self) -> None:
         """Serves until nothing is to be read. Other tasks have their turn at once when there
         are calls for them, or else now and then: a turn of Trio's costs more than a call."""
-        workers = self._gateway.node.workers
+        workers = self.sessions.node.workers
         until = time.perf_counter() + ALONE
         while events := self._epoll.poll(0, EVENTS):
             self._turn(events)
@@ -114,7 +112,7 @@ class FastTransport:
                     self._read(connection)
             except Exception as error:
                 self._crashed(connection, error)
-        signals = self._gateway.node.signals
+        signals = self.sessions.node.signals
         if signals.waiting:
             signals.flush()
         self.in_turn = False
@@ -186,7 +184,7 @@ class FastTransport:
         connection.handshake = None
         connection.rest = handshake.accept(SUBPROTOCOL)
         self._write_on(connection)
-        connection.session = session = self._gateway.open(connection)
+        connection.session = session = self.sessions.open(connection)
         if handshake.trailing:
             self._take(connection, session, handshake.trailing)
 
@@ -235,7 +233,7 @@ class FastTransport:
         framed, written = frame(data), 0
         size = len(framed)
         for receiver in sessions:
-            session = cast("Session", receiver)
+            session = cast(Session, receiver)
             connection, outbox = session.socket, session.outbox
             if (
                 type(connection) is not Connection
@@ -382,9 +380,9 @@ class FastTransport:
         if connection.dropped:
             return
         connection.session = None
-        self._gateway.end(session, code, reason)
+        self.sessions.end(session, code, reason)
         self._end_writing(connection)
-        node = self._gateway.node
+        node = self.sessions.node
         node.wheel.add(connection, trio.current_time() + node.limits.close_timeout)
 
     def _end_writing(self, connection: Connection) -> None:
@@ -408,10 +406,10 @@ class FastTransport:
             self._epoll.unregister(fd)
         connection.socket.close()
         connection.rest = b""
-        self._gateway.leave(connection.peer)
+        self.sessions.leave(connection.peer)
         session, connection.session = connection.session, None
         if session is not None:
-            self._gateway.end(session, code, reason)
+            self.sessions.end(session, code, reason)
 
     def _crashed(self, connection: Connection, error: Exception) -> None:
         log.error("connection crashed", peer=connection.peer, exc_info=error)
@@ -450,7 +448,7 @@ class Connection:
         self.socket = own
         self.peer = peer
         self.handshake: Handshake | None = Handshake()
-        self.decoder = Decoder(transport._gateway.node.limits.max_message)
+        self.decoder = Decoder(transport.sessions.node.limits.max_message)
         self.session: Session | None = None
         self.rest = b""  # taken from the session, and not written yet
         self.size = 0  # of what it was taken with

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
@@ -15,15 +15,23 @@ from realtime.gateway.wheel import Wheel
 from realtime.gateway.workers import Workers
 from realtime.push.delivery import Delivery
 from realtime.rooms.hub import Hub
+from realtime.rooms.presence import Comings
 from realtime.rooms.signals import LiveSignals
 from rpc.context import Clock
 from rpc.dispatch import Dispatcher
 from rpc.rates import RateLimiter
 from store.records import SessionRecord
 
-if TYPE_CHECKING:
-    from realtime.gateway.session import Session
-    from realtime.rooms.presence import Comings
+
+class Checkpointed(Protocol):
+    """What owes its client the position that its updates have reached."""
+
+    @property
+    def address(self) -> str: ...
+
+    def checkpoint(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +57,5 @@ class Node:
         default_factory=lambda: trio.lowlevel.current_clock().current_time
     )
     """`trio.current_time`, without looking up the run and its clock each time."""
-    dirty: set[Session] = field(default_factory=set)
+    dirty: set[Checkpointed] = field(default_factory=set)
     """Sessions with updates since their last checkpoint."""

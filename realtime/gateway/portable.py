@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import structlog
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_server_stream
 
+from realtime.gateway.session import Session
+from realtime.gateway.sessions import Sessions
 from rpc.errors import ProtocolError
 from rpc.transport import Transport, TransportClosed, WebSocketTransport
 from rpc.wire import SUBPROTOCOL
 
-if TYPE_CHECKING:
-    from realtime.gateway.server import Gateway
-    from realtime.gateway.session import Session
-
 log = structlog.get_logger("gateway")
 
 
-async def serve(gateway: Gateway, stream: trio.abc.Stream, peer: str) -> None:
-    """Serves one accepted stream to its end; its place with the gateway is reserved already.
+async def serve(sessions: Sessions, stream: trio.abc.Stream, peer: str) -> None:
+    """Serves one accepted stream to its end; its place among the sessions is reserved already.
     Never raises for what the peer does."""
     try:
-        await _websocket(gateway, stream, peer)
+        await _websocket(sessions, stream, peer)
     except* (
         HandshakeError,
         ConnectionClosed,
@@ -34,12 +30,12 @@ async def serve(gateway: Gateway, stream: trio.abc.Stream, peer: str) -> None:
     except* Exception as errors:
         log.error("connection crashed", peer=peer, exc_info=errors)
     finally:
-        gateway.leave(peer)
+        sessions.leave(peer)
         await trio.aclose_forcefully(stream)
 
 
-async def _websocket(gateway: Gateway, stream: trio.abc.Stream, peer: str) -> None:
-    limits = gateway.node.limits
+async def _websocket(sessions: Sessions, stream: trio.abc.Stream, peer: str) -> None:
+    limits = sessions.node.limits
     async with trio.open_nursery() as nursery:
         with trio.move_on_after(limits.handshake_timeout):
             request = await wrap_server_stream(
@@ -50,21 +46,21 @@ async def _websocket(gateway: Gateway, stream: trio.abc.Stream, peer: str) -> No
             else:
                 websocket = await request.accept(subprotocol=SUBPROTOCOL)
                 transport = WebSocketTransport(websocket, nursery.cancel_scope.cancel, peer)
-                nursery.start_soon(_run, gateway, transport, nursery.cancel_scope)
+                nursery.start_soon(_run, sessions, transport, nursery.cancel_scope)
                 return
         nursery.cancel_scope.cancel()
 
 
-async def _run(gateway: Gateway, transport: Transport, scope: trio.CancelScope) -> None:
-    await PortableSocket(gateway, transport).run()
+async def _run(sessions: Sessions, transport: Transport, scope: trio.CancelScope) -> None:
+    await PortableSocket(sessions, transport).run()
     scope.cancel()
 
 
 class PortableSocket:
     """A `realtime.gateway.socket.Socket` with a reading and a writing task."""
 
-    def __init__(self, gateway: Gateway, transport: Transport) -> None:
-        self._gateway = gateway
+    def __init__(self, sessions: Sessions, transport: Transport) -> None:
+        self._sessions = sessions
         self._transport = transport
         self._waking = trio.Event()
         self._resuming = trio.Event()
@@ -90,14 +86,14 @@ class PortableSocket:
 
     async def run(self) -> None:
         """Serves the session until the connection ends."""
-        session = self._gateway.open(self)
+        session = self._sessions.open(self)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, session, nursery.cancel_scope)
                 await self._read(session)
                 nursery.cancel_scope.cancel()
         finally:
-            self._gateway.end(session, *self._ended)
+            self._sessions.end(session, *self._ended)
 
     async def _read(self, session: Session) -> None:
         try:
@@ -127,7 +123,7 @@ class PortableSocket:
                 data = b"".join(parts)
                 session.stuck()
                 await self._transport.send(data)
-                metrics = self._gateway.node.metrics
+                metrics = self._sessions.node.metrics
                 metrics.messages_out += 1
                 metrics.bytes_out += len(data)
                 session.sent()

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import structlog
 
 from realtime.gateway.node import Node
+from realtime.gateway.outbox import Outbox
 from realtime.gateway.workers import Cut, Worker
+from rpc.context import Identity
 from rpc.dispatch import PreparedCall
 from rpc.errors import CallError, Close, Code
 from rpc.proto.frames_pb2 import Call
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from realtime.gateway.session import Session
-
 log = structlog.get_logger("gateway")
+
+
+class Owner(Identity, Protocol):
+    """Whose calls and jobs run."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no more calls."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def answered(self, answer: bytes) -> None:
+        """A call is over, and this is its answer."""
+        ...
+
+    def close(self, code: int, reason: str) -> None: ...
 
 
 class Running:
@@ -26,7 +42,7 @@ class Running:
 
     __slots__ = ("_calls", "_jobs", "_node", "_session")
 
-    def __init__(self, node: Node, session: Session) -> None:
+    def __init__(self, node: Node, session: Owner) -> None:
         self._node = node
         self._session = session
         self._calls: dict[int, Worker] = {}

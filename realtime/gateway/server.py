@@ -1,9 +1,8 @@
-"""The sessions of a node: admitted, checkpointed, drained."""
+"""The websocket server of a node: accepts, checkpoints, drains."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 
 import structlog
 import trio
@@ -11,8 +10,7 @@ import trio
 from realtime.gateway import portable
 from realtime.gateway.fast import FastTransport
 from realtime.gateway.node import Node
-from realtime.gateway.session import Session
-from realtime.gateway.socket import Socket
+from realtime.gateway.sessions import Sessions
 
 log = structlog.get_logger("gateway")
 
@@ -24,51 +22,15 @@ class Gateway:
     def __init__(self, node: Node, *, fast: bool = False, rng: random.Random | None = None) -> None:
         """With `fast`, sockets are served by the fast transport, which needs Linux."""
         self.node = node
-        self._fast = FastTransport(self) if fast else None
+        self.sessions = Sessions(node)
+        self._fast = FastTransport(self.sessions) if fast else None
         if self._fast is not None:
             node.signals.deliver = self._fast.broadcast
         self._rng = rng or random.Random()
-        self._sessions: set[Session] = set()
-        self._addresses: Counter[str] = Counter()
-        self._inside = 0
-        self.draining = False
 
     @property
-    def sessions(self) -> int:
-        return len(self._sessions)
-
-    def _may_enter(self, peer: str) -> bool:
-        """Reserves a place for a connection from an address; `leave` gives it back."""
-        limits = self.node.limits
-        if (
-            self.draining
-            or self._inside >= limits.max_connections
-            or self._addresses[peer] >= limits.max_connections_per_address
-        ):
-            return False
-        self._addresses[peer] += 1
-        self._inside += 1
-        return True
-
-    def leave(self, peer: str) -> None:
-        self._inside -= 1
-        self._addresses[peer] -= 1
-        if not self._addresses[peer]:
-            del self._addresses[peer]
-
-    def open(self, socket: Socket) -> Session:
-        """A session for a connection that has shaken hands; `end` must follow."""
-        session = Session(self.node, socket)
-        self._sessions.add(session)
-        self.node.metrics.connections += 1
-        return session
-
-    def end(self, session: Session, code: int, reason: str) -> None:
-        """The connection of a session has ended."""
-        if session in self._sessions:
-            self._sessions.discard(session)
-            self.node.metrics.connections -= 1
-            session.lost(code, reason)
+    def draining(self) -> bool:
+        return self.sessions.draining
 
     async def accept(
         self, listener: trio.abc.Listener[trio.SocketStream], connections: trio.Nursery
@@ -91,21 +53,21 @@ class Gateway:
                 await trio.aclose_forcefully(stream)
             return
         peer = peer_of(stream)
-        if self._may_enter(peer):
-            await portable.serve(self, stream, peer)
+        if self.sessions.may_enter(peer):
+            await portable.serve(self.sessions, stream, peer)
         else:
             await trio.aclose_forcefully(stream)
 
     def _adopt(self, transport: FastTransport, stream: trio.SocketStream) -> bool:
         """Whether the transport has taken the stream over; if not it is to be closed."""
         peer = peer_of(stream)
-        if not self._may_enter(peer):
+        if not self.sessions.may_enter(peer):
             return False
         try:
             transport.adopt(stream, peer)
         except Exception as error:
             log.error("connection not adopted", peer=peer, exc_info=error)
-            self.leave(peer)
+            self.sessions.leave(peer)
             return False
         return True
 
@@ -133,21 +95,21 @@ class Gateway:
         """Sends everyone away within `grace` seconds: new connections are refused, calls in
         flight finish, and the clients are told to come back at times spread over the grace.
         Who does not listen is dropped at its end."""
-        self.draining = True
+        self.sessions.draining = True
         closing = min(self.node.limits.close_timeout + 0.5, grace / 2)
         deadline = trio.current_time() + grace
-        for session in list(self._sessions):
+        for session in self.sessions:
             session.go_away("restarting", self._rng.randrange(100, int(grace * 500) + 200))
         with trio.move_on_at(deadline - closing):
             # A look now and then is simpler than an event from every corner of a session.
-            while not all(session.idle for session in self._sessions):  # noqa: ASYNC110
+            while not all(session.idle for session in self.sessions):  # noqa: ASYNC110
                 await trio.sleep(0.02)
-        for session in list(self._sessions):
+        for session in self.sessions:
             session.close(1001, "restarting")
         with trio.move_on_at(deadline):
-            while self._sessions:  # noqa: ASYNC110
+            while self.sessions:  # noqa: ASYNC110
                 await trio.sleep(0.02)
-        for session in list(self._sessions):
+        for session in self.sessions:
             session.abort()
 
 

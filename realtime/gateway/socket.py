@@ -9,8 +9,8 @@ class Socket(Protocol):
     """A connected websocket, as its session sees it. None of its methods waits.
 
     It calls the session's `received` with every binary message in order and `close` for what is
-    not one, and tells the gateway's `end` once when it has ended. It takes from the session what
-    waits to be written whenever it can write.
+    not one, and tells the `end` of `Sessions` once when it has ended. It takes from the session
+    what waits to be written whenever it can write.
     """
 
     @property

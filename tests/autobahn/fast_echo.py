@@ -101,8 +101,8 @@ class EchoNode:
     workers: Workers = field(default_factory=Workers)
 
 
-class EchoGateway:
-    """As much of a gateway as the transport asks for."""
+class EchoSessions:
+    """As much of `Sessions` as the transport asks for."""
 
     def __init__(self) -> None:
         self.node = EchoNode()
@@ -124,14 +124,14 @@ def whole(parts: bytes) -> bytes:
 
 async def serve(port: int, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
     """Runs until it is cancelled; starts with the port it listens on."""
-    gateway = EchoGateway()
-    transport = EchoTransport(cast(Any, gateway))
+    sessions = EchoSessions()
+    transport = EchoTransport(cast(Any, sessions))
 
     async def adopt(stream: trio.SocketStream) -> None:
         transport.adopt(stream, "")
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(gateway.node.wheel.run)
+        nursery.start_soon(sessions.node.wheel.run)
         nursery.start_soon(transport.run)
         listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
         bound = listeners[0].socket.getsockname()[1]

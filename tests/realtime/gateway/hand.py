@@ -156,7 +156,7 @@ class Hands:
 
         async def serve() -> None:
             with hand.scope:
-                await PortableSocket(self.core.gateway, hand).run()
+                await PortableSocket(self.core.gateway.sessions, hand).run()
             hand.over.set()
 
         self._nursery.start_soon(serve)

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from realtime.core import CoreLimits
-from realtime.gateway import fast, outbox, server, session, wheel
+from realtime.gateway import fast, outbox, session, sessions, wheel
 from realtime.gateway.limits import GatewayLimits
 from realtime.gateway.websocket import Decoder, Handshake
 from realtime.testing import TestClient, TestServer, open_test_server
@@ -58,8 +58,8 @@ CALLBACKS: list[Victims] = [
     (Decoder, "feed"),
     (Handshake, "feed"),
     (Handshake, "accept"),
-    (server.Gateway, "open"),
-    (server.Gateway, "end"),
+    (sessions.Sessions, "open"),
+    (sessions.Sessions, "end"),
     (session.Session, "received"),
     (outbox.Outbox, "take"),
     (session.Session, "lost"),
@@ -125,7 +125,7 @@ async def test_whatever_raises_ends_one_connection_and_nothing_else(
     limits = CoreLimits(gateway=GatewayLimits(heartbeat=1000))
     async with open_test_server(sockets=True, limits=limits) as running:
         ann = await running.sign_up("ann")
-        mine = set(running.core.gateway._sessions)
+        mine = set(running.core.gateway.sessions)
         kept = {one.socket for one in mine}
         parts = {one.decoder for one in kept} | {one.outbox for one in mine}  # type: ignore[attr-defined]
 
@@ -187,7 +187,7 @@ async def test_what_is_no_handshake_gets_an_answer_in_http(
         assert (await answer(stream)).split(b" ", 2)[1] == status
         await stream.aclose()
         await trio.sleep(1)
-        assert not running.core.gateway._inside
+        assert not running.core.gateway.sessions.inside
 
 
 async def test_who_never_finishes_a_handshake_is_dropped_in_time(
@@ -200,7 +200,7 @@ async def test_who_never_finishes_a_handshake_is_dropped_in_time(
         begun = trio.current_time()
         assert await answer(stream) == b""
         assert 3 <= trio.current_time() - begun <= 3 + wheel.TICK
-        assert not running.core.gateway._inside
+        assert not running.core.gateway.sessions.inside
 
 
 async def test_a_close_frame_is_answered_and_the_session_ends(
@@ -212,10 +212,10 @@ async def test_a_close_frame_is_answered_and_the_session_ends(
         said = await answer(stream)
         assert said.endswith(b"\x88\x02\x03\xe8")
         assert not running.core.gateway.sessions
-        assert running.core.gateway._inside == 1  # until the peer has gone too
+        assert running.core.gateway.sessions.inside == 1  # until the peer has gone too
         await stream.aclose()
         await trio.sleep(1)
-        assert not running.core.gateway._inside
+        assert not running.core.gateway.sessions.inside
 
 
 async def test_who_does_not_leave_after_the_close_is_dropped(
@@ -226,7 +226,7 @@ async def test_who_does_not_leave_after_the_close_is_dropped(
         await stream.send_all(HEAD + b"\x88\x82\0\0\0\0\x03\xe8")
         await answer(stream)
         await trio.sleep(running.core.limits.gateway.close_timeout + 1)
-        assert not running.core.gateway._inside
+        assert not running.core.gateway.sessions.inside
 
 
 async def test_members_who_wait_for_the_same_are_written_the_same_bytes(
@@ -275,7 +275,7 @@ async def test_each_message_written_is_counted_once(
         ann = await running.sign_up("ann")
         await trio.sleep(1)
         metrics = running.core.gateway.node.metrics
-        (mine,) = running.core.gateway._sessions
+        (mine,) = running.core.gateway.sessions
         mine.outbox.watched = True  # as in a catch-up
         before, size = metrics.messages_out, metrics.bytes_out
         await ann.send(ClientFrame(ping=Ping(nonce=1)))

@@ -71,7 +71,7 @@ async def test_idle_clients_are_sent_away_at_once_with_times_to_return(
         for hand in everyone:
             assert await hand.end() == (1001, "restarting")
             times.append((await hand.next("go_away")).go_away.reconnect_after_ms)
-        assert hands.core.gateway.sessions == 0
+        assert hands.core.gateway.sessions.inside == 0
         assert all(100 <= time < 5200 for time in times)
         assert len(set(times)) > 20  # spread, not all at once
 

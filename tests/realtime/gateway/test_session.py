@@ -305,7 +305,7 @@ async def test_a_session_leaves_nothing_behind(autojump_clock: trio.testing.Mock
         await ann.end()
         assert hands.core.hub.statistics() == {"users": 0, "sessions": 0, "rooms": 0}
         assert not hands.core.gateway.node.dirty
-        assert hands.core.gateway.sessions == 0
+        assert hands.core.gateway.sessions.inside == 0
         assert hands.sample("sunwire_connections") == 0
 
 
