@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
 from array import array
 from collections.abc import Callable
@@ -106,6 +107,13 @@ def turned(data: bytes, degrees: int) -> bytes:
     matrix = (cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
     struct.pack_into(">9i", patched, at, *matrix)
     return bytes(patched)
+
+
+def padded(data: bytes, size: int) -> bytes:
+    """An MP4 of that size: what is wanting is in a box that no decoder reads, and does not
+    compress."""
+    lack = size - len(data)
+    return data + struct.pack(">I", lack) + b"free" + random.Random(size).randbytes(lack - 8)
 
 
 def claiming(data: bytes, width: int, height: int) -> bytes:
