@@ -46,12 +46,14 @@ from media.fronts import Asked
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.motion.forms import FORMS, STREAM_MIMES
+from media.partials import Partials
 from media.parts import PartUploads
 from media.preparing import OnPrepared, Preparer
 from media.presets import MIMES, chosen_format
+from media.progress import OnProgress
 from media.scratch import Scratch
 from media.settings import MediaSettings
-from media.uploads import OnProgress, Uploads
+from media.uploads import Uploads
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
 from media.variants import Variants
 from media.workers import Workers, open_workers
@@ -186,8 +188,8 @@ class _Host:
             deps.blobs,
             self._uploads,
             deps.metrics,
-            deps.on_progress,
         )
+        self._partials = Partials(deps.reads, self._parts)
 
     async def check_headers(self) -> None:
         if len(request.headers) > self._deps.settings.max_headers:
@@ -225,12 +227,16 @@ class _Host:
         asked = Asked(
             method=method,
             headers=request.headers,
-            target=f"{path.decode('ascii')}?{query.decode('ascii')}",
+            target=self._deps.signer.reference(path, query),
             ticket=ticket,
+            urls=self._deps.signer,
             body=scope[BODY],
             now_ms=now_ms,
         )
-        said = await (tus if is_tus else draft).answer(asked, self._parts)
+        if is_tus:
+            said = await tus.answer(asked, self._parts, self._partials)
+        else:
+            said = await draft.answer(asked, self._parts)
         if said.media is None:
             response = Response(b"", status=said.status)
             response.headers.pop("Content-Type", None)

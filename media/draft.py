@@ -7,7 +7,7 @@ the offset, PATCH goes on, DELETE gives up. The length is the ticket's.
 
 from __future__ import annotations
 
-from media.errors import BadRequest, WrongType
+from media.errors import BadRequest, Missing, WrongType
 from media.fronts import Asked, Said
 from media.parts import PartUploads
 from media.resumable import Upload
@@ -19,6 +19,8 @@ BODY_TYPE = "application/partial-upload"
 
 async def answer(asked: Asked, uploads: PartUploads) -> Said:
     """Raises `MediaError`, or the store's errors."""
+    if asked.ticket.partial:
+        raise Missing("partial uploads are of tus")
     match asked.method:
         case "POST":
             media, upload = await _append(asked, uploads, 0)

@@ -8,7 +8,7 @@ from werkzeug.datastructures import Headers
 
 from media.errors import BadRequest
 from media.uploads import Body
-from media.urls import UploadUrl
+from media.urls import Signer, UploadUrl
 from store.records import MediaRecord
 
 
@@ -18,8 +18,9 @@ class Asked:
 
     method: str
     headers: Headers
-    target: str  # path and query: where the upload is to be found again
+    target: str  # a reference: where the upload is to be found again
     ticket: UploadUrl
+    urls: Signer
     body: Body
     now_ms: int
 

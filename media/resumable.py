@@ -1,7 +1,8 @@
 """The state machine of an upload that is sent in parts (pure): what is accepted next.
 
 All front ends ask it, whatever their headers are called. An upload has a length known from its
-ticket, an offset that only grows, and an end in time; it is finished when the two meet.
+ticket, an offset that only grows, and an end in time; it is finished when the two meet. One that
+is made of others is finished from the start, and takes no bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from media.errors import BadRequest, Gone, Mismatch, OffsetConflict, TooLarge
+from media.errors import BadRequest, Gone, Mismatch, NotAllowed, OffsetConflict, Taken, TooLarge
 
 CHECKSUMS = ("sha1", "sha256")
+PARTIAL = "partial"
+FINAL = "final;"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Upload:
     length: int
     offset: int
     expires_ms: int
+    concat: str = ""
+    """As tus's Upload-Concat has it: `PARTIAL`, or `FINAL` and what it is made of."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.offset <= self.length:
@@ -37,11 +42,33 @@ class Upload:
     def left(self) -> int:
         return self.length - self.offset
 
+    @property
+    def is_final(self) -> bool:
+        """Made of others."""
+        return self.concat.startswith(FINAL)
+
+    @property
+    def is_partial(self) -> bool:
+        """To be joined with others; makes no object by itself."""
+        return self.concat == PARTIAL
+
+    def begin_partial(self, length: int) -> None:
+        """Whether it may get a partial upload of that length. Raises `Taken`, `TooLarge`,
+        `BadRequest`."""
+        if self.finished:
+            raise Taken("the upload is finished")
+        if length > self.length:
+            raise TooLarge(f"the ticket is for {self.length} bytes")
+        if not length:
+            raise BadRequest("an upload has bytes")
+
     def begin(self, offset: int, content_length: int | None, now_ms: int) -> None:
-        """Whether a request may send on from `offset`. Raises `Gone`, `OffsetConflict` or
-        `TooLarge`."""
+        """Whether a request may send on from `offset`. Raises `Gone`, `NotAllowed`,
+        `OffsetConflict` or `TooLarge`."""
         if now_ms >= self.expires_ms:
             raise Gone("the upload has expired")
+        if self.is_final:
+            raise NotAllowed("the upload is made of others, and takes no bytes")
         if offset != self.offset:
             raise OffsetConflict(self.offset)
         if content_length is not None and content_length > self.left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -20,20 +20,18 @@ from media.errors import (
 )
 from media.intake import Intake, MediaType, known_type
 from media.metrics import MediaMetrics
+from media.progress import OnProgress, Progress
 from media.scratch import Scratch
 from media.settings import MediaSettings
 from media.sniff import SNIFF_BYTES
 from media.urls import UploadUrl
 from media.workers import Workers
 from rpc.context import Committer, Reads
-from store.blobs import CHUNK, BlobStore, Staged
+from store.blobs import BlobStore, Staged
 from store.changes.media import StoreMedia
 from store.errors import Conflict, DomainError, NotFound
 from store.queries.media import media_by_id
 from store.records import MediaRecord
-
-OnProgress = Callable[[int, str, int, int], None]
-"""(owner's id, media id, bytes received, bytes in all); never waits."""
 
 
 class Body(Protocol):
@@ -72,7 +70,7 @@ class Uploads:
         self._committer = committer
         self._blobs = blobs
         self._metrics = metrics
-        self._on_progress = on_progress
+        self.progress = Progress(on_progress)
         self._intake = Intake(settings, blobs, workers, Scratch(settings.scratch_folder))
         self._open = 0
 
@@ -81,6 +79,8 @@ class Uploads:
     ) -> MediaRecord:
         """Takes the one body of a verified ticket. Answers a repeat with the same bytes as the
         first time. Raises `MediaError`, or the store's errors."""
+        if ticket.partial:
+            raise Missing("a partial upload takes no PUT")
         media = await self.reserved(ticket)
         check_length(media.size, content_length, self._settings.max_upload_bytes)
         with self.counted(), trio.move_on_after(self._settings.upload_seconds):
@@ -93,7 +93,7 @@ class Uploads:
         media = (await self._reads.read(media_by_id, [ticket.media_id])).get(ticket.media_id)
         if media is None:
             raise Missing("no such ticket")
-        if ticket.max_bytes != media.size:
+        if not ticket.partial and ticket.max_bytes != media.size:
             raise NotAllowed("the ticket is for another size")
         return media
 
@@ -160,23 +160,18 @@ class Uploads:
         """Everything that comes, up to the announced size and not a byte more."""
         kind: MediaType | None = None
         begin = b""
-        told = 0
         pieces = aiter(body)
-        while True:
-            piece = await self.next_piece(pieces)
-            if piece is None:
-                break
-            if staged.size + len(piece) > media.size:
-                raise TooLarge(f"the ticket is for {media.size} bytes")
-            if kind is None:
-                begin += piece[:SNIFF_BYTES]
-                if len(begin) >= min(SNIFF_BYTES, media.size):
-                    kind = known_type(begin)
-            await staged.write(piece)
-            self._metrics.uploaded_bytes.inc(len(piece))
-            if staged.size - told >= CHUNK or staged.size == media.size:
-                told = staged.size
-                self._on_progress(media.owner_id, media.id, told, media.size)
+        with self.progress.follow(media, media.id, {}) as at:
+            while (piece := await self.next_piece(pieces)) is not None:
+                if staged.size + len(piece) > media.size:
+                    raise TooLarge(f"the ticket is for {media.size} bytes")
+                if kind is None:
+                    begin += piece[:SNIFF_BYTES]
+                    if len(begin) >= min(SNIFF_BYTES, media.size):
+                        kind = known_type(begin)
+                await staged.write(piece)
+                self._metrics.uploaded_bytes.inc(len(piece))
+                at(staged.size)
         if staged.size != media.size:
             raise BadRequest(f"{staged.size} of {media.size} bytes came")
         return kind or known_type(begin)

@@ -5,6 +5,7 @@
     /m/{media_id}/{form}            motion in another form: see `media.motion.forms`
     /m/{media_id}/hls/{file}        a file of the adaptive stream of a video, index.m3u8 first
     /u/{media_id}?n=…&e=…&s=…       takes one upload of n bytes until e, whole or in parts
+    /u/{media_id}/{partial}?n=…     a partial upload of n bytes, to be joined with others
 
 A signed `/m/` URL ends in `?v={viewer}&e={expires_ms}&s={signature}`. The signature is
 HMAC-SHA256 over the raw bytes before `&s=`, in base64url. In that of a stream the grant stands
@@ -21,6 +22,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from media.motion.forms import FORMS, STREAM, VOICE
 from media.presets import DEFAULT, MIMES, PRESET_NAMES
@@ -47,7 +49,7 @@ _STREAM = re.compile(
     rb"(?:(?P<viewer>%b)\.(?P<expires>%b))?)(?:\.(?P<signature>%b)/)?"
     rb"(?P<file>index\.m3u8|[0-9a-f]{64}\.(?:m3u8|mp4|m4s))" % (_NUMBER, _NUMBER, _SIGNATURE)
 )
-_UPLOAD = re.compile(rb"/u/(?P<id>[0-9a-f]{32})")
+_UPLOAD = re.compile(rb"/u/(?P<id>[0-9a-f]{32})(?:/(?P<partial>[0-9a-f]{32}))?")
 _GRANT = re.compile(
     rb"v=(?P<viewer>%b)&e=(?P<expires>%b)&s=(?P<signature>%b)" % (_NUMBER, _NUMBER, _SIGNATURE)
 )
@@ -70,11 +72,17 @@ class Expired(Exception):
 
 @dataclass(frozen=True)
 class UploadUrl:
-    """A verified ticket."""
+    """A verified ticket, or a partial upload of one."""
 
     media_id: str
     max_bytes: int
     expires_ms: int = 0
+    partial: str = ""  # its id
+
+    @property
+    def upload_id(self) -> str:
+        """By which its parts are kept."""
+        return self.partial or self.media_id
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,7 @@ class Signer:
             raise ValueError("signing needs a key of at least 16 bytes")
         self._keys = tuple(keys)
         self._base = base_url.rstrip("/")
+        self._prefix = urlsplit(self._base).path  # of a host that has more than us
 
     # `rpc.context.MediaUrls`
 
@@ -131,7 +140,27 @@ class Signer:
         name = (preset if preset in FORMS else f"{preset}.jpg") if preset else ORIGINAL
         return self._signed(f"/m/{media.id}/{name}?v={viewer_id}&e={expires_ms}")
 
+    # For answers about an upload: references, so that a client stays with the way it came
+
+    def reference(self, path: bytes, query: bytes) -> str:
+        """Of what a request asked for."""
+        return f"{self._prefix}{path.decode('ascii')}?{query.decode('ascii')}"
+
+    def partial_reference(self, upload: UploadUrl) -> str:
+        """Of a partial upload."""
+        target = f"/u/{upload.media_id}/{upload.partial}?n={upload.max_bytes}&e={upload.expires_ms}"
+        return f"{self._prefix}{self._sign(target)}"
+
     # What requests bring
+
+    def parse_reference(self, url: str, now_ms: int) -> UploadUrl:
+        """An upload as a client names it: absolute, or from the root. Raises as `parse_upload`."""
+        try:
+            parts = urlsplit(url)
+            path, query = parts.path.encode("ascii"), parts.query.encode("ascii")
+        except ValueError as error:
+            raise BadUrl("not a URL") from error
+        return self.parse_upload(path.removeprefix(self._prefix.encode()), query, now_ms)
 
     def parse_upload(self, path: bytes, query: bytes, now_ms: int) -> UploadUrl:
         """Raises `BadUrl`, `BadSignature` or `Expired`."""
@@ -145,6 +174,7 @@ class Signer:
             media_id=target["id"].decode(),
             max_bytes=int(ticket["bytes"]),
             expires_ms=int(ticket["expires"]),
+            partial=(target["partial"] or b"").decode(),
         )
 
     def parse_media(self, path: bytes, query: bytes, now_ms: int) -> MediaUrl:
@@ -196,8 +226,11 @@ class Signer:
         return f"{self._base}{path}.{signature.decode()}/index.m3u8"
 
     def _signed(self, path_and_query: str) -> str:
+        return self._base + self._sign(path_and_query)
+
+    def _sign(self, path_and_query: str) -> str:
         signature = _signature(self._keys[0], path_and_query.encode())
-        return f"{self._base}{path_and_query}&s={signature.decode()}"
+        return f"{path_and_query}&s={signature.decode()}"
 
     def _verify(
         self, path: bytes, query: bytes, signature: bytes, expires_ms: int, now_ms: int

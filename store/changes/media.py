@@ -132,7 +132,7 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             self.color,
             await _to_prepare(tx, self.blob_hash, self.motion),
         )
-        await drop_parts(tx, self.media_id)
+        await drop_parts(tx, [self.media_id])
         return stored
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from store.queries.upload_partials import forget_joins
+from store.queries.upload_parts import drop_parts
 from store.records import MediaRecord, MotionRecord, Purpose
 from store.transaction import Row, Transaction
 
@@ -123,7 +125,8 @@ async def drop_media(tx: Transaction, found: Sequence[Row]) -> int:
     )
     gone_now = await tx.run(f"DELETE FROM media WHERE id IN {among}", ids)
     await _drop_files(tx, [row[0] for row in sources])
-    await tx.run(f"DELETE FROM upload_parts WHERE media_id IN {among}", ids)
+    await drop_parts(tx, ids)
+    await forget_joins(tx, ids)
     return gone_now
 
 

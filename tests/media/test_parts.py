@@ -111,15 +111,14 @@ async def test_the_draft_from_the_first_request_to_the_object(tmp_path: Path) ->
 # cancelled one.
 
 
-def parts(host: Host) -> PartUploads:
-    return PartUploads(
+def parts(host: Host, kind: type[PartUploads] = PartUploads) -> PartUploads:
+    return kind(
         host.settings,
         host.store,
         host.batcher,
         host.blobs,
         host.uploads,
         host.metrics,
-        lambda *values: None,
     )
 
 

@@ -18,7 +18,7 @@ from store.procedures import (
     procedure_named,
     procedure_of,
 )
-from store.queries import codes, guesses, motion, sessions, upload_parts
+from store.queries import codes, guesses, motion, sessions, upload_partials, upload_parts
 from store.queries.codes import Verdict
 from store.transaction import Transaction
 
@@ -120,7 +120,7 @@ def test_every_write_of_a_service_is_a_procedure() -> None:
     assert found >= {"issue", "withdraw", "judge", "take", "give_back", "end_old_tokens", "touch"}
     known = {
         name
-        for module in (codes, guesses, motion, sessions, upload_parts)
+        for module in (codes, guesses, motion, sessions, upload_partials, upload_parts)
         for name in found
         if hasattr(module, name) and procedure_of(getattr(module, name))
     }
