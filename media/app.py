@@ -45,6 +45,7 @@ from media.flights import Flights
 from media.fronts import Asked
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
+from media.motion import jobs
 from media.motion.forms import FORMS, STREAM_MIMES
 from media.partials import Partials
 from media.parts import PartUploads
@@ -129,6 +130,8 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
                 reason="PyAV is not installed (the extra `video`): video and voice are stored and "
                 "served as they are",
             )
+        for pool in (workers.decodes, workers.encodes):
+            nursery.start_soon(pool.keep_warm, jobs.warm)
         yield create_app(deps, workers, variants)
         nursery.cancel_scope.cancel()
 

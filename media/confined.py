@@ -54,7 +54,13 @@ def _lower(what: int, limit: int) -> None:
     resource.setrlimit(what, (limit, limit))
 
 
-def job(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+class Raised(NamedTuple):
+    """An error of a job, told from those of the pipe to the server."""
+
+    error: OSError
+
+
+def job(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Raised:
     """Runs one job within its time on the processor; the system kills the process past it."""
     global _jobs
     _jobs += 1
@@ -62,7 +68,10 @@ def job(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     wanted = int(_used() + _limits.cpu_seconds) + 1
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-    return fn(*args, **kwargs)
+    try:
+        return fn(*args, **kwargs)
+    except OSError as error:
+        return Raised(error)
 
 
 def is_spent() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -20,12 +20,15 @@ import trio_parallel
 
 from media import confined
 from media.confined import WorkerLimits
-from media.errors import Busy, MediaRefused, WorkerDied
+from media.errors import Busy, MediaError, MediaRefused, WorkerDied
 from media.metrics import MediaMetrics
 from media.slots import Priority, Slots
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+IDLE_SECONDS = 300.0  # after which a process that nothing was asked of ends
+WARM_AFTER = 1.0  # seconds from the start: a server that starts has enough to do
 
 log = structlog.get_logger("media")
 
@@ -71,36 +74,62 @@ class Pool:
                 raise
             yield Slot(self)
 
+    async def keep_warm(self, job: Callable[[], object]) -> None:
+        """Until it is cancelled, one process is there before it is needed, in which `job` has
+        been done: to start one takes longer than most jobs."""
+        await trio.sleep(WARM_AFTER)
+        while True:
+            with suppress(MediaError):  # it died, or there is more to do than that
+                async with self.slot(Priority.UPLOAD) as slot:
+                    await slot.run("warm", job)
+            await trio.sleep(IDLE_SECONDS / 2)
+
     async def _run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         job = partial(confined.job, fn, *args, **kwargs)
         with self._metrics.encodes.labels(name).time():
             with trio.move_on_after(self.lane.job_seconds):
                 try:
                     return await self._once(job)
-                except trio_parallel.BrokenWorkerError as error:
+                except _Died as error:
                     if not self._died(name, error):
                         raise WorkerDied("the media could not be decoded") from error
                 try:
                     return await self._once(job)
-                except trio_parallel.BrokenWorkerError as error:
+                except _Died as error:
                     self._died(name, error)
                     raise WorkerDied("the media could not be decoded") from error
         self._metrics.worker_deaths.inc()
         log.warning("media worker killed", job=name, seconds=self.lane.job_seconds)
         raise WorkerDied("the media takes too long to decode")
 
-    async def _once(self, job: Callable[[], T]) -> T:
-        done: T = await self._context.run_sync(job, kill_on_cancel=True, limiter=self._inner)
-        return done
+    async def _once(self, job: Callable[[], T | confined.Raised]) -> T:
+        try:
+            done = await self._context.run_sync(job, kill_on_cancel=True, limiter=self._inner)
+        except trio_parallel.BrokenWorkerError as error:
+            raise _Died(error.args[-1].exitcode) from error
+        except OSError as error:
+            # Half of its answer came, so no decoder was at work any more: somebody killed it.
+            raise _Died(-signal.SIGKILL) from error
+        if isinstance(done, confined.Raised):
+            raise done.error
+        result: T = done
+        return result
 
-    def _died(self, name: str, error: trio_parallel.BrokenWorkerError) -> bool:
+    def _died(self, name: str, error: _Died) -> bool:
         """Whether it may have died of something other than its job, which then deserves another
         try: whoever is short of memory, or ends processes by hand, sends SIGKILL. A decoder that
         crashes, or computes for ever, dies of other signals."""
         self._metrics.worker_deaths.inc()
-        code = error.args[-1].exitcode
-        log.warning("media worker died", job=name, exit_code=code)
-        return bool(code == -signal.SIGKILL)
+        log.warning("media worker died", job=name, exit_code=error.exit_code)
+        return error.exit_code == -signal.SIGKILL
+
+
+class _Died(Exception):
+    """The process of a job."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class Slot:
@@ -138,7 +167,7 @@ async def open_pool(lane: Lane, metrics: MediaMetrics) -> AsyncIterator[Pool]:
         init=partial(confined.confine, lane.limits),
         retire=confined.is_spent,
         grace_period=2.0,
-        idle_timeout=300.0,
+        idle_timeout=IDLE_SECONDS,
     )
     processes = await context.__aenter__()
     try:

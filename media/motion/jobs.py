@@ -6,9 +6,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from media.images import ImageLimits
+from media.motion import AVAILABLE
 from media.motion.facts import Encoding, MotionLimits, Probe, Rendition
 from media.motion.kinds import Container
 from media.sniff import ImageType
+
+
+def warm() -> None:
+    """Imports what the others need, where it is installed."""
+    if AVAILABLE:
+        from media.motion import clips, hls, probing, voice
+
+        del clips, hls, probing, voice
 
 
 def probe(path: Path, container: Container, limits: MotionLimits) -> Probe:

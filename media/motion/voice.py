@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from fractions import Fraction
 from io import BytesIO
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from media.motion.writing import mux_indexed
 
 LOOK_RATE = 8000  # samples a second that a waveform is made of
 STEP = 80  # samples of which the loudest is kept: 10 ms
+
+TOLERANCE = 0.05  # seconds that sound may be away from its time
 
 # (FFmpeg's muxer, encoder, bits a second)
 FORMS = {"ogg": ("ogg", "libopus", 32_000), "m4a": ("ipod", "aac", 48_000)}
@@ -89,34 +92,51 @@ def sound_of(
     *,
     late: float = 0.0,
 ) -> Iterator[AudioFrame]:
-    """The sound, resampled, as one unbroken run from 0 on. It begins `late` seconds after that,
-    with silence before it, or where that is negative without its beginning."""
+    """The sound, resampled, as one unbroken run from 0 on: silence where a part of it is missing,
+    and what goes back in time left out. It begins `late` seconds after that, with silence before
+    it, or where that is negative without its beginning."""
+    assert found.audio is not None
+    as_made = (sample_format, layout, rate)
     at, skip = 0, round(max(0.0, -late) * rate)
-    for made in _resampled(found, limits, sample_format, rate, layout, round(late * rate)):
+    for made in chain(_silence(late, *as_made), _resampled(found, limits, *as_made)):
         if skip > 0:
             skip -= made.samples
             continue
         if at > rate * limits.max_voice_seconds:
             return
-        made.pts, at = at, at + made.samples
+        made.pts, made.time_base, at = at, Fraction(1, rate), at + made.samples
         yield made
 
 
 def _resampled(
-    found: Opened, limits: MotionLimits, sample_format: str, rate: int, layout: str, silence: int
+    found: Opened, limits: MotionLimits, sample_format: str, layout: str, rate: int
 ) -> Iterator[AudioFrame]:
     assert found.audio is not None
-    while silence > 0:
-        count = min(silence, 1024)
-        quiet = AudioFrame(sample_format, layout, count)
+    resampler = AudioResampler(sample_format, layout, rate)
+    begin: float | None = None
+    heard = 0.0  # seconds
+    for frame in frames_of(found, found.audio, limits):
+        assert isinstance(frame, AudioFrame)
+        if frame.time is not None:
+            begin = frame.time if begin is None else begin
+            missing = frame.time - begin - heard
+            if missing < -TOLERANCE:
+                continue
+            if missing > TOLERANCE:
+                heard += missing
+                yield from _silence(missing, sample_format, layout, rate)
+        heard += frame.samples / frame.sample_rate
+        frame.pts = None  # the resampler counts by itself
+        yield from resampler.resample(frame)
+    yield from resampler.resample(None)
+
+
+def _silence(seconds: float, sample_format: str, layout: str, rate: int) -> Iterator[AudioFrame]:
+    left = round(seconds * rate)
+    while left > 0:
+        quiet = AudioFrame(sample_format, layout, min(left, 1024))
         for plane in quiet.planes:
             plane.update(bytes(plane.buffer_size))
         quiet.sample_rate = rate
-        silence -= count
+        left -= quiet.samples
         yield quiet
-    resampler = AudioResampler(sample_format, layout, rate)
-    for frame in frames_of(found, found.audio, limits):
-        assert isinstance(frame, AudioFrame)
-        frame.pts = None  # gaps and jumps in it are not heard
-        yield from resampler.resample(frame)
-    yield from resampler.resample(None)

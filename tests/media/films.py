@@ -6,7 +6,7 @@ import math
 import random
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
@@ -212,3 +212,78 @@ def noisy(frames: int, size: tuple[int, int]) -> bytes:
     out = BytesIO()
     images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=40, loop=0)
     return out.getvalue()
+
+
+@cache
+def clapped(
+    seconds: float = 3.0,
+    at: tuple[float, ...] = (0.5, 2.0),
+    *,
+    form: str = "mp4",
+    picture_from: float = 0.0,
+    sound_from: float = 0.0,
+    hole: tuple[float, float] = (0.0, 0.0),
+    rate: int = 25,
+) -> bytes:
+    """A black film with a tenth of a second of white, and of a tone, at the same moments. Picture
+    or sound may begin later than the other, and a part of the sound may have been lost."""
+    of_picture, of_sound = _CODECS[form]
+    out = BytesIO()
+    black, white = (frame_of(Image.new("RGB", (96, 64), (one,) * 3)) for one in (0, 255))
+    with av.open(out, "w", format=form) as made:
+        video = made.add_stream(of_picture, rate=rate, options=_OPTIONS[of_picture])
+        audio = made.add_stream(of_sound, rate=48_000)
+        assert isinstance(video, VideoStream)
+        assert isinstance(audio, AudioStream)
+        video.width, video.height, video.pix_fmt, audio.layout = 96, 64, "yuv420p", "mono"
+        packets = []
+
+        def claps(moment: float) -> bool:
+            return any(one <= moment < one + 0.1 for one in at)
+
+        for number in range(math.ceil(picture_from * rate), round(seconds * rate)):
+            frame = white if claps(number / rate) else black
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        for start in range(round(sound_from * 50) * 960, round(seconds * 50) * 960, 960):
+            if hole[0] <= start / 48_000 < hole[1]:
+                continue
+            loud = 20_000 if claps(start / 48_000) else 0
+            wave = array("h", (int(loud * math.sin(one / 8)) for one in range(start, start + 960)))
+            sound = AudioFrame("s16", "mono", 960)
+            sound.planes[0].update(wave.tobytes())
+            sound.sample_rate, sound.pts, sound.time_base = 48_000, start, Fraction(1, 48_000)
+            packets += audio.encode(sound)
+        packets += audio.encode(None)
+        made.mux(sorted(packets, key=lambda one: float((one.dts or 0) * (one.time_base or 0))))
+    return out.getvalue()
+
+
+def flashes(data: bytes) -> list[float]:
+    """When a film turns white, in seconds."""
+    with av.open(BytesIO(data), "r") as file:
+        return _begins(
+            (frame.time or 0.0, frame.to_ndarray(format="gray").mean() > 128)
+            for frame in file.decode(video=0)
+        )
+
+
+def bangs(data: bytes) -> list[float]:
+    """When it grows loud."""
+    with av.open(BytesIO(data), "r") as file:
+        return _begins(
+            ((frame.time or 0.0) + place / frame.sample_rate, bool(loud))
+            for frame in file.decode(audio=0)
+            for place, loud in enumerate(abs(frame.to_ndarray()[0]) > 0.2)
+        )
+
+
+def _begins(moments: Iterable[tuple[float, bool]]) -> list[float]:
+    found: list[float] = []
+    last = -1.0
+    for moment, there in moments:
+        if there and moment > last + 0.05:
+            found.append(moment)
+        last = moment if there else last
+    return found

@@ -8,6 +8,7 @@ from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -157,6 +158,28 @@ def test_the_sound_of_a_ladder(film: Path) -> None:
         assert file.streams.video == ()
 
 
+@pytest.mark.parametrize("form", ["mp4", "webm"])
+@pytest.mark.parametrize(
+    ("late", "moments"),
+    [
+        ({}, [0.52, 2.0]),
+        ({"sound_from": 0.3}, [0.52, 2.0]),
+        ({"picture_from": 0.32}, [0.2, 1.68]),  # time begins with the picture
+        ({"hole": (1.0, 1.5)}, [0.52, 2.0]),  # a part of the sound was lost
+    ],
+)
+def test_sound_and_picture_stay_together(
+    tmp_path: Path, form: str, late: dict[str, Any], moments: list[float]
+) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(films.clapped(form=form, **late))
+    container = Container(form)
+    shown = films.flashes(whole(picture(path, container, 64, QUICK, LIMITS)))
+    heard = films.bangs(whole(sound(path, container, QUICK, LIMITS)))
+    assert shown == pytest.approx(moments, abs=0.001)
+    assert heard == pytest.approx(moments, abs=0.045)
+
+
 def test_sixty_frames_a_second_become_thirty(tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(films.film(1.0, 64, 48, rate=60, sound=False))
@@ -197,8 +220,25 @@ def test_voice_in_both_forms(tmp_path: Path, source: str, form: str, codec: str)
     with played(voice(path, container, form, LIMITS)) as file:
         stream = file.streams.audio[0]
         assert (stream.codec.canonical_name, stream.codec_context.channels) == (codec, 1)
+        assert file.duration == pytest.approx(1_000_000, abs=60_000)
         samples = sum(frame.samples for frame in file.decode(stream))
         assert samples / 48_000 == pytest.approx(1.0, abs=0.06)
+
+
+def test_voice_plays_before_all_of_it_has_come(tmp_path: Path) -> None:
+    path = tmp_path / "voice"
+    path.write_bytes(films.film(form="ogg"))
+    order = [name for name, _, _ in boxes(voice(path, Container.OGG, "m4a", LIMITS))]
+    assert order.index(b"moov") < order.index(b"mdat")
+
+
+def test_a_pause_in_a_voice_is_kept(tmp_path: Path) -> None:
+    """Recorders leave out what is silent."""
+    path = tmp_path / "voice"
+    path.write_bytes(films.clapped(form="webm", hole=(1.0, 1.5)))
+    assert films.bangs(voice(path, Container.WEBM, "m4a", LIMITS)) == pytest.approx(
+        [0.5, 2.0], abs=0.045
+    )
 
 
 def test_what_the_recorder_wrote_into_it_is_in_nothing_that_is_made(
