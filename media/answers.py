@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from werkzeug.datastructures import Headers
-
+from media.errors import MediaError
 from media.motion.forms import SHOWN
 from media.ranges import (
     Multipart,
+    Span,
     Unsatisfiable,
     if_range_holds,
     none_match_hits,
@@ -32,6 +33,12 @@ SAFE_HEADERS = {
 _SHOWN = SHOWN | {kind.value for kind in ImageType}
 
 
+class Fields(Protocol):
+    """Header fields of a request, by their names in the usual capitals."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
 class Source(Protocol):
     """Bytes that can be served."""
 
@@ -47,13 +54,15 @@ class Source(Protocol):
 
 
 class BytesSource:
+    """Bytes that are in memory."""
+
     def __init__(self, data: bytes, digest: bytes) -> None:
-        self._data = data
+        self.data = data
         self.digest = digest
         self.size = len(data)
 
     async def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        yield self._data[start:stop]
+        yield self.data[start:stop]
 
 
 class BlobSource:
@@ -70,11 +79,34 @@ class BlobSource:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, headers, and the spans of a source that make up the body."""
+    """A status, headers, and what the body is made of: spans of a source, and bytes."""
 
     status: int
     headers: Mapping[str, str]
-    body: AsyncGenerator[bytes, None] | None = None
+    source: Source | None = None
+    parts: Sequence[bytes | Span] = ()
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+            elif self.source is not None:
+                async with aclosing(self.source.chunks(part.start, part.stop)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+
+def failure(error: MediaError, *, head: bool = False) -> Answer:
+    """The answer to a request that is refused."""
+    body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    if error.retry_after:
+        headers["Retry-After"] = str(error.retry_after)
+    return Answer(error.status, headers, parts=() if head else (body,))
 
 
 def cache_control(*, signed: bool, max_age: int) -> str:
@@ -89,7 +121,7 @@ def answer(
     source: Source,
     mime: str,
     caching: str,
-    request: Headers,
+    request: Fields,
     *,
     head: bool = False,
     vary: str = "",
@@ -105,31 +137,23 @@ def answer(
     headers["Content-Disposition"] = "inline" if mime in _SHOWN else "attachment"
     spans = None
     # A Range in a HEAD has no meaning: RFC 9110 defines it for GET.
-    if not head and "Range" in request and if_range_holds(request.get("If-Range"), etag):
+    wanted = None if head else request.get("Range")
+    if wanted is not None and if_range_holds(request.get("If-Range"), etag):
         try:
-            spans = parse_range(request["Range"], source.size)
+            spans = parse_range(wanted, source.size)
         except Unsatisfiable:
-            return Answer(
-                416, {"Content-Range": f"bytes */{source.size}", "Cache-Control": "no-store"}
-            )
+            outside = {"Content-Range": f"bytes */{source.size}", "Cache-Control": "no-store"}
+            return Answer(416, outside | {"Content-Length": "0"})
     if spans is None:
         headers["Content-Length"] = str(source.size)
-        return Answer(200, headers, None if head else source.chunks(0, source.size))
+        return Answer(200, headers, source, () if head else (Span(0, source.size),))
     if len(spans) == 1:
         (span,) = spans
         headers["Content-Range"] = span.content_range(source.size)
         headers["Content-Length"] = str(span.length)
-        return Answer(206, headers, source.chunks(span.start, span.stop))
-    parts = Multipart(spans, source.size, mime, secrets.token_hex(16))
-    headers["Content-Type"] = parts.content_type
-    headers["Content-Length"] = str(parts.length)
-    return Answer(206, headers, _multipart(source, parts))
-
-
-async def _multipart(source: Source, parts: Multipart) -> AsyncGenerator[bytes, None]:
-    for head, span in parts.parts:
-        yield head
-        async with aclosing(source.chunks(span.start, span.stop)) as pieces:
-            async for piece in pieces:
-                yield piece
-    yield parts.end
+        return Answer(206, headers, source, (span,))
+    multipart = Multipart(spans, source.size, mime, secrets.token_hex(16))
+    headers["Content-Type"] = multipart.content_type
+    headers["Content-Length"] = str(multipart.length)
+    pieces = [piece for part in multipart.parts for piece in part]
+    return Answer(206, headers, source, (*pieces, multipart.end))

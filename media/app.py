@@ -18,7 +18,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import trio
@@ -28,43 +28,30 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from media import draft, motion, tus
-from media.answers import SAFE_HEADERS, Answer, BlobSource, BytesSource, answer, cache_control
+from media.access import Access
+from media.answers import SAFE_HEADERS, Answer, failure
 from media.body import BODY, MediaConnection
 from media.cache import Cached, DiskCache
-from media.errors import (
-    BadRequest,
-    Busy,
-    Failed,
-    Gone,
-    MediaError,
-    Missing,
-    NotAllowed,
-    OffsetConflict,
-)
+from media.errors import BadRequest, Gone, MediaError, Missing, OffsetConflict
 from media.flights import Flights
 from media.fronts import Asked
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.motion import jobs
-from media.motion.forms import FORMS, STREAM_MIMES
 from media.partials import Partials
 from media.parts import PartUploads
 from media.preparing import OnPrepared, Preparer
-from media.presets import MIMES, chosen_format
 from media.progress import OnProgress
 from media.scratch import Scratch
+from media.serving import Serving, refusal
 from media.settings import MediaSettings
 from media.uploads import Uploads
-from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
+from media.urls import Expired, Signer
 from media.variants import Variants
 from media.workers import Workers, open_workers
 from rpc.context import Clock, Committer, Reads
 from rpc.views import Views
-from store.blobs import BlobInfo, BlobStore
-from store.errors import Corrupt, StoreError
-from store.queries.media_access import viewable
-from store.queries.motion import file_of, index_of
-from store.records import FileKind, MediaRecord, MotionState
+from store.blobs import BlobStore
 
 log = structlog.get_logger("media")
 
@@ -94,11 +81,23 @@ class MediaDeps:
     on_prepared: OnPrepared = ignore_prepared
 
 
+class MediaHost(NamedTuple):
+    """What serves: all requests, and by a shorter way the plain ones for what is stored."""
+
+    app: QuartTrio
+    serving: Serving
+
+
 @asynccontextmanager
-async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
-    """The application with its cache and its worker processes, which end with the context."""
+async def open_media(deps: MediaDeps) -> AsyncIterator[MediaHost]:
+    """The host with its cache and its worker processes, which end with the context."""
     settings = deps.settings
-    cache = DiskCache(settings.cache_folders, deps.metrics, max_bytes=settings.cache_bytes)
+    cache = DiskCache(
+        settings.cache_folders,
+        deps.metrics,
+        max_bytes=settings.cache_bytes,
+        hot_bytes=settings.hot_bytes,
+    )
     await cache.open()
     scratch = Scratch(settings.scratch_folder)
     await scratch.sweep()
@@ -132,7 +131,9 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[QuartTrio]:
             )
         for pool in (workers.decodes, workers.encodes):
             nursery.start_soon(pool.keep_warm, jobs.warm)
-        yield create_app(deps, workers, variants)
+        access = Access(deps.reads)
+        nursery.start_soon(access.run)
+        yield create_host(deps, workers, variants, access)
         nursery.cancel_scope.cancel()
 
 
@@ -148,9 +149,12 @@ def preparer_of(deps: MediaDeps, workers: Workers, scratch: Scratch) -> Preparer
     )
 
 
-def create_app(deps: MediaDeps, workers: Workers, variants: Variants) -> QuartTrio:
-    """The application over workers and variants that somebody else opens and closes."""
-    host = _Host(deps, workers, variants)
+def create_host(deps: MediaDeps, workers: Workers, variants: Variants, access: Access) -> MediaHost:
+    """The host over parts that somebody else opens, runs and closes."""
+    serving = Serving(
+        deps.settings, deps.reads, access, deps.blobs, deps.signer, deps.clock, variants
+    )
+    host = _Host(deps, workers, serving)
     app = QuartTrio("media", static_folder=None)
     app.asgi_http_class = MediaConnection
     app.url_map.merge_slashes = False  # a URL has one spelling
@@ -165,15 +169,15 @@ def create_app(deps: MediaDeps, workers: Workers, variants: Variants) -> QuartTr
     app.register_error_handler(Exception, host.failed)
     app.before_request(host.check_headers)
     app.after_request(host.finished)
-    return app
+    return MediaHost(app, serving)
 
 
 class _Host:
     """The handlers."""
 
-    def __init__(self, deps: MediaDeps, workers: Workers, variants: Variants) -> None:
+    def __init__(self, deps: MediaDeps, workers: Workers, serving: Serving) -> None:
         self._deps = deps
-        self._variants = variants
+        self._serving = serving
         self._views = Views(deps.signer)
         self._uploads = Uploads(
             deps.settings,
@@ -251,76 +255,16 @@ class _Host:
 
     async def serve(self, rest: str) -> Response:
         path, query = _raw_target()
-        now_ms = self._deps.clock.now_ms()
-        url = self._deps.signer.parse_media(path, query, now_ms)
-        media = await self._deps.reads.read(viewable, url.viewer_id, url.media_id)
-        if media is None or not media.stored:
-            raise Missing("no such media")
-        signed = url.viewer_id != 0
-        left = (url.expires_ms - now_ms) // 1000
-        caching = cache_control(
-            signed=signed, max_age=min(left, self._deps.settings.private_max_age)
-        )
         head = request.method == "HEAD"
-        if url.file:
-            return _response(await self._stream(media, url, caching, head))
-        if url.is_form:
-            name = f"{url.preset}.{url.ext}"
-            made = await self._variants.form(media, name)
-            source = BytesSource(made.data, made.digest)
-            return _response(answer(source, FORMS[name], caching, request.headers, head=head))
-        if url.is_original:
-            return _response(await self._original(media, url, caching, head))
-        return _response(await self._variant(media, url, caching, head))
-
-    async def _original(
-        self, media: MediaRecord, url: MediaUrl, caching: str, head: bool
-    ) -> Answer:
-        if not media.is_opaque and (not url.viewer_id or media.owner_id != url.viewer_id):
-            raise NotAllowed("an original is for its owner")
-        info = await self._deps.blobs.stat(media.blob_hash)
-        if info is None:
-            raise Failed("the bytes are missing")
-        source = BlobSource(self._deps.blobs, info)
-        return answer(source, media.mime, caching, request.headers, head=head)
-
-    async def _stream(self, media: MediaRecord, url: MediaUrl, caching: str, head: bool) -> Answer:
-        """A file of an adaptive stream, of this object alone."""
-        name, _, ext = url.file.partition(".")
-        if media.motion is None or not media.motion.video_codec:
-            raise Missing("it has no stream")
-        if name == "index":
-            found = await self._deps.reads.read(index_of, media.blob_hash)
-            if found is None and media.motion.state is MotionState.PREPARING:
-                raise Busy("the video is being prepared")
-        else:
-            found = await self._deps.reads.read(file_of, media.blob_hash, bytes.fromhex(name))
-        if found is None or found.kind not in _STREAM_FILES[ext]:
-            raise Missing("it has no such file")
-        info = BlobInfo(found.digest, found.size)
-        source = BlobSource(self._deps.blobs, info)
-        return answer(source, STREAM_MIMES[ext], caching, request.headers, head=head)
-
-    async def _variant(self, media: MediaRecord, url: MediaUrl, caching: str, head: bool) -> Answer:
-        ext = url.ext or chosen_format(request.headers.get("Accept", ""))
-        found = await self._variants.get(media, url.preset, ext)
-        return answer(
-            BytesSource(found.data, found.digest),
-            MIMES[ext],
-            caching,
-            request.headers,
-            head=head,
-            vary="" if url.ext else "Accept",
-        )
+        return _response(await self._serving.answer(path, query, request.headers, head=head))
 
     async def failed(self, error: Exception) -> Response:
-        known = _known(error)
-        if known is None:
-            log.error("media request failed", path=request.path, exc_info=error)
-            known = Failed("internal error")
-        response = _json(known.status, {"error": {"code": known.code, "message": known.message}})
-        if known.retry_after:
-            response.headers["Retry-After"] = str(known.retry_after)
+        if isinstance(error, HTTPException):
+            unknown = error.code == 404
+            known: MediaError = Missing("no such path") if unknown else _Unusual(error)
+        else:
+            known = refusal(error, request.path)
+        response = _response(failure(known))
         if isinstance(error, OffsetConflict):
             response.headers["Upload-Offset"] = str(error.offset)
         if isinstance(error, MethodNotAllowed):
@@ -342,13 +286,6 @@ class _Host:
         return response
 
 
-_STREAM_FILES = {
-    "m3u8": (FileKind.INDEX, FileKind.PLAYLIST),
-    "mp4": (FileKind.INIT,),
-    "m4s": (FileKind.SEGMENT,),
-}
-
-
 class _TooManyHeaders(MediaError):
     status, code = 431, "TOO_LARGE"
 
@@ -368,24 +305,6 @@ def _raw_target() -> tuple[bytes, bytes]:
     return request.scope["raw_path"], request.scope["query_string"]
 
 
-def _known(error: Exception) -> MediaError | None:
-    """The answer that an error deserves; None for one that nobody expected."""
-    match error:
-        case MediaError():
-            return error
-        case BadUrl():
-            return Missing(str(error))
-        case BadSignature() | Expired():
-            return NotAllowed(str(error))
-        case Corrupt():
-            return None
-        case StoreError():  # locked, disconnected, full: passing states
-            return Busy("the server cannot do this now")
-        case HTTPException():
-            return Missing("no such path") if error.code == 404 else _Unusual(error)
-    return None
-
-
 def _json(status: int, content: Mapping[str, object]) -> Response:
     return Response(
         json.dumps(content),
@@ -396,11 +315,10 @@ def _json(status: int, content: Mapping[str, object]) -> Response:
 
 
 def _response(made: Answer) -> Response:
-    response = Response(made.body or b"", status=made.status, headers=dict(made.headers))
-    if "Content-Length" in made.headers:
-        response.headers["Content-Length"] = made.headers["Content-Length"]
-    if "Content-Type" not in made.headers:  # nor has it a body
-        response.headers.pop("Content-Type", None)
-        if made.status == 304:
-            response.headers.pop("Content-Length", None)
+    response = Response(made.body(), status=made.status, headers=dict(made.headers))
+    for name in ("Content-Type", "Content-Length"):
+        if name in made.headers:
+            response.headers[name] = made.headers[name]
+        else:
+            response.headers.pop(name, None)
     return response

@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 
 from media.disks import Cached, CacheDisk
+from media.hot import Hot
 from media.metrics import MediaMetrics
 
 __all__ = ["Cached", "DiskCache", "preference"]
@@ -39,9 +40,18 @@ class DiskCache:
     that disk fails, the next one takes it. Nothing is raised.
     """
 
-    def __init__(self, roots: Sequence[Path], metrics: MediaMetrics, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        metrics: MediaMetrics,
+        *,
+        max_bytes: int,
+        hot_bytes: int = 0,
+    ) -> None:
+        """Up to `hot_bytes` of what is used most are kept in memory, too."""
         if not roots:
             raise ValueError("a cache needs a folder")
+        self._hot = Hot(hot_bytes, metrics)
         self._disks = {str(root): CacheDisk(root, metrics) for root in roots}
         self._weights = dict.fromkeys(self._disks, 1)
         self._max_bytes = max_bytes
@@ -70,14 +80,30 @@ class DiskCache:
             if self._weights[name]:
                 await disk.shrink(disk.max_bytes)
 
+    def get_nowait(self, key: str) -> Cached | None:
+        """What is in memory."""
+        found = self._hot.get(key)
+        if found is not None and (disk := self._holding(key)) is not None:
+            disk.touch(key)
+        return found
+
     async def get(self, key: str) -> Cached | None:
-        """One read: of the disk that is known to have it, else of that where it belongs."""
-        known = next((disk for disk in self._disks.values() if key in disk), None)
-        return await (known or self._order(key)[0]).get(key)
+        """From memory, or by one read: of the disk that is known to have it, else of that where
+        it belongs."""
+        found = self.get_nowait(key)
+        if found is None:
+            found = await (self._holding(key) or self._order(key)[0]).get(key)
+            if found is not None:
+                self._hot.put(key, found)
+        return found
+
+    def _holding(self, key: str) -> CacheDisk | None:
+        return next((disk for disk in self._disks.values() if key in disk), None)
 
     async def put(self, key: str, data: bytes) -> Cached:
         """Keeps the content if it can, and answers with it in any case."""
         content = Cached(data, hashlib.sha256(data).digest())
+        self._hot.put(key, content)
         for disk in self._order(key)[:2]:
             if await disk.put(key, content):
                 break

@@ -169,6 +169,10 @@ class CacheDisk:
                 return
             self._forget(key)
 
+    def touch(self, key: str) -> None:
+        """Counts as a use of what is here, without reading it."""
+        self._sizes.move_to_end(key)
+
     def _note(self, key: str, size: int) -> None:
         self._bytes += size - self._sizes.pop(key, 0)
         self._sizes[key] = size

@@ -15,7 +15,8 @@ class MediaMetrics:
         )
         self.variants = Counter(
             "sunwire_media_variants",
-            "Variants asked for: hit (from the disk cache), joined (another's encode), encoded.",
+            "Variants asked for: memory, hit (a disk of the cache), joined (another's encode), "
+            "encoded.",
             ("outcome",),
             registry=registry,
         )
@@ -61,6 +62,11 @@ class MediaMetrics:
             "sunwire_media_cache_bytes",
             "Bytes in the disk cache, by folder.",
             ("folder",),
+            registry=registry,
+        )
+        self.hot_bytes = Gauge(
+            "sunwire_media_cache_memory_bytes",
+            "Bytes of variants in memory.",
             registry=registry,
         )
         self.uploaded_bytes = Counter(

@@ -6,14 +6,18 @@ was shielded from cancellation without a limit of time, so that a peer that stop
 kept the server from ever stopping; here a send has a deadline and can be cancelled.
 
 Nothing is upgraded: no websocket, no HTTP/2 in clear text, since no handler is behind them.
+
+What is a plain request for media does not come so far: `media.direct` has answered it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import h11
 import structlog
@@ -26,6 +30,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from media.app import MediaHost
+from media.direct import Direct
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
 
@@ -38,12 +44,13 @@ LINGER_BYTES = 1024 * 1024
 
 
 class MediaServer:
-    """Serves an ASGI application on listeners."""
+    """Serves media on listeners."""
 
-    def __init__(self, app: Any, settings: MediaSettings, metrics: MediaMetrics) -> None:
+    def __init__(self, host: MediaHost, settings: MediaSettings, metrics: MediaMetrics) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.app = _Guarded(app)
+        self.app = _Guarded(host.app)
+        self._direct = Direct(host.serving, settings, metrics)
         self.connections = 0
         self.config = Config()
         self.config.errorlog = None
@@ -53,6 +60,7 @@ class MediaServer:
         # Hypercorn counts this from the connection, or the last answer, to a whole request
         # head: it bounds slow heads as well as idle connections.
         self.config.keep_alive_timeout = settings.header_seconds
+        self.config.keep_alive_max_requests = sys.maxsize  # nothing grows with them
 
     async def serve(
         self,
@@ -74,9 +82,11 @@ class MediaServer:
                         handler_nursery=handlers,
                     )
                 )
+                accepting.start_soon(self._direct.watch)
                 task_status.started(listeners)
                 await shutdown.wait()
                 accepting.cancel_scope.cancel()
+            self._direct.stop()
             await context.terminated.set()
             handlers.cancel_scope.deadline = trio.current_time() + self.settings.grace_seconds
 
@@ -87,22 +97,47 @@ class MediaServer:
         self.connections += 1
         self.metrics.connections.set(self.connections)
         try:
-            await Connection(self, context, stream).run()
+            rest = await self._serve_directly(stream)
+            if rest is not None:
+                try:
+                    await Connection(self, context, rest).run()
+                finally:
+                    await trio.aclose_forcefully(rest.stream)
         finally:
             self.connections -= 1
             self.metrics.connections.set(self.connections)
+
+    async def _serve_directly(self, stream: trio.SocketStream) -> Rest | None:
+        """What is left to hypercorn of a connection, if anything is."""
+        own = socket.socket(fileno=stream.socket.detach())
+        own.setblocking(False)
+        data = None
+        try:
+            data = await self._direct.serve(own)
+        finally:
+            if data is None:
+                own.close()
+        if data is None:
+            return None
+        return Rest(trio.SocketStream(trio.socket.from_stdlib_socket(own)), data)
+
+
+class Rest(NamedTuple):
+    """A connection, and what has been read of it."""
+
+    stream: trio.SocketStream
+    data: bytes
 
 
 class Connection(TCPServer):
     """One connection. Whatever happens on it ends it alone; nothing is raised but
     cancellation."""
 
-    def __init__(
-        self, server: MediaServer, context: WorkerContext, stream: trio.SocketStream
-    ) -> None:
-        plain: Any = stream  # hypercorn's annotation knows TLS alone
+    def __init__(self, server: MediaServer, context: WorkerContext, rest: Rest) -> None:
+        plain: Any = rest.stream  # hypercorn's annotation knows TLS alone
         super().__init__(server.app, server.config, context, ConnectionState({}), plain)
         self._settings = server.settings
+        self._data = rest.data
         self._reading = trio.CancelScope()
         self._ended = False  # by us: the peer may still be sending
 
@@ -128,6 +163,7 @@ class Connection(TCPServer):
             made.send,
         )
         with self._reading:
+            await made.handle(RawData(self._data))
             await super()._read_data()
         if self._ended:
             await self._linger()

@@ -25,6 +25,7 @@ class MediaSettings:
     cache_folders: tuple[Path, ...]  # each better on a disk of its own
     scratch_folder: Path  # of files that workers read, for as long as a job takes
     cache_bytes: int = 2 * 1024**3  # in all folders together
+    hot_bytes: int = 64 * 1024**2  # of what is used most, in memory
 
     decodes: Lane = field(default_factory=lambda: Lane("decode"))
     encodes: Lane = field(default_factory=lambda: Lane("encode", workers=2))

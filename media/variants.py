@@ -50,6 +50,7 @@ class Variants:
         self._metrics = metrics
         self._scratch = scratch
         self._motion = motion_limits
+        self._from_memory = metrics.variants.labels("memory")
 
     async def get(self, media: MediaRecord, preset: str, ext: str) -> Cached:
         """Raises `Busy`, `MediaRefused` or the blob store's errors."""
@@ -78,6 +79,10 @@ class Variants:
         return await self._made(f"{source.hex()}-{name}-{forms.VERSION}", convert)
 
     async def _made(self, key: str, make: Callable[[], Awaitable[bytes]]) -> Cached:
+        found = self._cache.get_nowait(key)
+        if found is not None:
+            self._from_memory.inc()
+            return found
         found = await self._cache.get(key)
         if found is not None:
             self._metrics.variants.labels("hit").inc()

@@ -17,6 +17,9 @@ from tests.media.host import Host, open_host
 
 JPEG = samples.jpeg()
 LARGE = samples.noise(1600, 1400)  # some 6.7 MB: more than sockets buffer
+WAYS: list[dict[str, str]] = [{}, {"Upgrade": "nothing"}]
+"""Header fields with which a request is plain, and answered at once at the connection, or is not,
+and goes through hypercorn."""
 SOON = 5.0  # seconds within which anything must have happened
 
 
@@ -106,7 +109,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[Serving]:
     times: dict[str, Any] = {"grace_seconds": 0.3, "linger_seconds": 0.5}
     async with open_host(folder, **(times | settings)) as host:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        server = MediaServer(host.app, host.settings, host.metrics)
+        server = MediaServer(host.media, host.settings, host.metrics)
         shutdown, ended = trio.Event(), trio.Event()
 
         async def serve() -> None:

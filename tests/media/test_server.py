@@ -20,7 +20,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from store.records import MediaRecord
 from tests.media.host import OWNER
-from tests.media.sockets import LARGE, SOON, Serving, get, read_all, read_answer, serving
+from tests.media.sockets import LARGE, SOON, WAYS, Serving, get, read_all, read_answer, serving
 
 pytestmark = pytest.mark.real
 
@@ -94,7 +94,7 @@ async def test_whatever_a_connection_raises_ends_it_alone(
     async with serving(tmp_path) as serve:
         with monkeypatch.context() as patched, structlog.testing.capture_logs() as logs:
             patched.setattr(H11Protocol, "_create_stream", fail)
-            assert await serve.exchange(get("/m/x")) == b""
+            assert await serve.exchange(get("/x")) == b""
         assert [entry["log_level"] for entry in logs] == [level]
         await serve.is_alive()
         await serve.none_left()
@@ -103,41 +103,51 @@ async def test_whatever_a_connection_raises_ends_it_alone(
 # Fault two: a peer that does not read.
 
 
-async def stalled_reader(serve: Serving, media: MediaRecord) -> trio.SocketStream:
+ways = pytest.mark.parametrize("way", WAYS, ids=["direct", "hypercorn"])
+
+
+async def stalled_reader(
+    serve: Serving, media: MediaRecord, way: dict[str, str]
+) -> trio.SocketStream:
     """Asks for something large and reads the beginning of it."""
     stream = await serve.connect(receive_buffer=4096)
-    await stream.send_all(get(serve.host.link(media, OWNER)))
+    await stream.send_all(get(serve.host.link(media, OWNER), close=False, **way))
     assert (await stream.receive_some(100)).startswith(b"HTTP/1.1 200 ")
     return stream
 
 
-async def test_a_reader_that_stalls_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+@ways
+async def test_a_reader_that_stalls_does_not_keep_the_server_from_ending(
+    tmp_path: Path, way: dict[str, str]
+) -> None:
     async with serving(tmp_path, send_seconds=3600.0, grace_seconds=0.2) as serve:
         media = await serve.host.stored(LARGE)
-        async with await stalled_reader(serve, media):
+        async with await stalled_reader(serve, media, way):
             await trio.sleep(0.05)
             serve.shutdown.set()
             with trio.fail_after(SOON):
                 await serve.ended.wait()
 
 
-async def test_a_reader_that_stalls_is_dropped_in_time(tmp_path: Path) -> None:
+@ways
+async def test_a_reader_that_stalls_is_dropped_in_time(tmp_path: Path, way: dict[str, str]) -> None:
     async with serving(tmp_path, send_seconds=0.2) as serve:
         media = await serve.host.stored(LARGE)
-        async with await stalled_reader(serve, media) as stream:
+        async with await stalled_reader(serve, media, way) as stream:
             await serve.none_left()
             assert len(await read_all(stream)) < len(LARGE)
         await serve.is_alive()
 
 
-async def test_a_slow_reader_is_served_to_the_end(tmp_path: Path) -> None:
+@ways
+async def test_a_slow_reader_is_served_to_the_end(tmp_path: Path, way: dict[str, str]) -> None:
     """Slower than the deadline as a whole, though never for 64 KiB."""
     async with serving(tmp_path, send_seconds=0.3) as serve:
         media = await serve.host.stored(LARGE)
         taken = hashlib.sha256()
         size = 0
         async with await serve.connect(receive_buffer=65536) as stream:
-            await stream.send_all(get(serve.host.link(media, OWNER), close=True))
+            await stream.send_all(get(serve.host.link(media, OWNER), close=True, **way))
             head = b""
             while b"\r\n\r\n" not in head:
                 head += await stream.receive_some(1000)
@@ -156,10 +166,13 @@ async def test_a_slow_reader_is_served_to_the_end(tmp_path: Path) -> None:
         assert (size, taken.digest()) == (len(LARGE), media.blob_hash)
 
 
-async def test_what_is_under_way_is_finished_within_the_grace(tmp_path: Path) -> None:
+@ways
+async def test_what_is_under_way_is_finished_within_the_grace(
+    tmp_path: Path, way: dict[str, str]
+) -> None:
     async with serving(tmp_path, grace_seconds=3.0) as serve:
         media = await serve.host.stored(LARGE)
-        async with await stalled_reader(serve, media) as stream, await serve.connect() as idle:
+        async with await stalled_reader(serve, media, way) as stream, await serve.connect() as idle:
             await trio.sleep(0.05)
             serve.shutdown.set()
             assert await read_all(idle) == b""
