@@ -41,6 +41,7 @@ async def media_host(
         cache_folders=settings.cache_folders,
         scratch_folder=settings.scratch,
         cache_bytes=settings.cache_bytes,
+        hot_bytes=settings.cache_memory,
         decodes=Lane("decode", workers=(settings.image_workers + 1) // 2),
         encodes=Lane("encode", workers=settings.image_workers),
         max_upload_bytes=settings.max_upload,

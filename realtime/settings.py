@@ -195,6 +195,9 @@ class Settings:
     cache_bytes: Annotated[int, _help("size of the cache of resized images", _number(0, 1e15))] = (
         1 << 30
     )
+    cache_memory: Annotated[
+        int, _help("bytes of resized images that are kept in memory, too", _number(0, 1e12))
+    ] = 64 * 1024 * 1024
 
     @property
     def database(self) -> Path:
