@@ -29,9 +29,10 @@ from store.blobs import BlobStore, put_bytes
 from store.changes.motion import SettlePreparation
 from store.errors import DomainError, StoreError
 from store.queries.motion import (
+    FIRST,
     Work,
     claim_work,
-    has_due_work,
+    due_work,
     keep_work,
     leave_work,
     media_of_blob,
@@ -44,6 +45,7 @@ OnPrepared = Callable[[int, str, int], None]
 """(owner's id, media id, percent); never waits."""
 
 LOOK_SECONDS = 1.0  # between two looks for work
+PAGE = 100  # rows of one look
 LEASE_SECONDS = 30.0  # after which the work of a node that died is another's
 RETRY_SECONDS = 10.0
 ATTEMPTS = 3  # that may die of it
@@ -85,9 +87,7 @@ class Preparer:
     async def step(self) -> bool:
         """Does what is to be done of one video; False where there is nothing. Raises
         `StoreError`."""
-        if not await self._reads.read(has_due_work):
-            return False
-        work = await self._reads.write(claim_work, self._owner, round(LEASE_SECONDS * 1000))
+        work = await self._claim()
         if work is None:
             return False
         tried, failure = False, None
@@ -107,6 +107,19 @@ class Preparer:
         if failure is not None:
             raise failure
         return True
+
+    async def _claim(self) -> Work | None:
+        """What is due and has its original here: nodes with blobs of their own leave it to one
+        another."""
+        last = FIRST
+        while found := await self._reads.read(due_work, last, PAGE):
+            for last in found:
+                if await self._blobs.exists(last.source):
+                    lease_ms = round(LEASE_SECONDS * 1000)
+                    work = await self._reads.write(claim_work, last.source, self._owner, lease_ms)
+                    if work is not None:
+                        return work
+        return None
 
     async def _keep(self, work: Work, scope: trio.CancelScope) -> None:
         """Makes the lease longer as long as the work goes on; ends it where it is another's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -65,9 +66,9 @@ class Rendition(NamedTuple):
     @property
     def peak(self) -> int:
         """Bits a second of the segment with the most."""
-        return max(int(len(one.data) * 8 / one.seconds) for one in self.segments)
+        return max(math.ceil(len(one.data) * 8 / one.seconds) for one in self.segments)
 
     @property
     def average(self) -> int:
         bits = sum(len(one.data) * 8 for one in self.segments)
-        return int(bits / sum(one.seconds for one in self.segments))
+        return math.ceil(bits / sum(one.seconds for one in self.segments))

@@ -20,6 +20,17 @@ class Work(NamedTuple):
     attempts: int  # this one included
 
 
+class Due(NamedTuple):
+    """Work that somebody may take."""
+
+    source: bytes
+    until_ms: int
+
+
+FIRST = Due(b"", -1)
+"""Before all of it."""
+
+
 async def add_files(tx: Transaction, source: bytes, files: Iterable[MediaFile]) -> None:
     """What is there already stays as it is."""
     rows: list[Sequence[Value]] = [(source, one.digest, int(one.kind), one.size) for one in files]
@@ -69,24 +80,29 @@ async def add_work(tx: Transaction, source: bytes) -> None:
     )
 
 
-async def has_due_work(tx: Transaction) -> bool:
-    return bool(
-        await tx.rows(f"SELECT 1 FROM media_work WHERE until_ms <= {tx.dialect.now_ms()} LIMIT 1")
+async def due_work(tx: Transaction, after: Due, limit: int) -> list[Due]:
+    """Work that nobody is at, by the database's clock. What its last owner has not finished in
+    his time, because he died of it perhaps, comes after what was never tried."""
+    found = await tx.rows(
+        f"SELECT source, until_ms FROM media_work WHERE until_ms <= {tx.dialect.now_ms()} "
+        "AND (until_ms > ? OR (until_ms = ? AND source > ?)) ORDER BY until_ms, source LIMIT ?",
+        (after.until_ms, after.until_ms, after.source, limit),
     )
+    return [Due(*row) for row in found]
 
 
 @procedure
-async def claim_work(tx: Transaction, owner: bytes, lifetime_ms: int) -> Work | None:
-    """Takes work that nobody is at, for so long by the database's clock. What its last owner has
-    not finished in his time, because he died of it perhaps, comes after what was never tried."""
+async def claim_work(tx: Transaction, source: bytes, owner: bytes, lifetime_ms: int) -> Work | None:
+    """Takes work that nobody is at, for so long by the database's clock. None where somebody else
+    was first, or it is done."""
     found = await tx.rows(
-        f"SELECT source, attempts, {tx.dialect.now_ms()} FROM media_work "
-        f"WHERE until_ms <= {tx.dialect.now_ms()} ORDER BY until_ms, source LIMIT 1"
-        + tx.dialect.for_update()
+        f"SELECT attempts, {tx.dialect.now_ms()} FROM media_work "
+        f"WHERE source = ? AND until_ms <= {tx.dialect.now_ms()}" + tx.dialect.for_update(),
+        (source,),
     )
     if not found:
         return None
-    source, attempts, now_ms = found[0]
+    attempts, now_ms = found[0]
     await tx.run(
         "UPDATE media_work SET owner = ?, until_ms = ?, attempts = ? WHERE source = ?",
         (owner, now_ms + lifetime_ms, attempts + 1, source),

@@ -224,18 +224,20 @@ def clapped(
     sound_from: float = 0.0,
     hole: tuple[float, float] = (0.0, 0.0),
     rate: int = 25,
+    size: tuple[int, int] = (96, 64),
 ) -> bytes:
     """A black film with a tenth of a second of white, and of a tone, at the same moments. Picture
     or sound may begin later than the other, and a part of the sound may have been lost."""
     of_picture, of_sound = _CODECS[form]
     out = BytesIO()
-    black, white = (frame_of(Image.new("RGB", (96, 64), (one,) * 3)) for one in (0, 255))
+    black, white = (frame_of(Image.new("RGB", size, (one,) * 3)) for one in (0, 255))
     with av.open(out, "w", format=form) as made:
         video = made.add_stream(of_picture, rate=rate, options=_OPTIONS[of_picture])
         audio = made.add_stream(of_sound, rate=48_000)
         assert isinstance(video, VideoStream)
         assert isinstance(audio, AudioStream)
-        video.width, video.height, video.pix_fmt, audio.layout = 96, 64, "yuv420p", "mono"
+        video.width, video.height = size
+        video.pix_fmt, audio.layout = "yuv420p", "mono"
         packets = []
 
         def claps(moment: float) -> bool:
@@ -260,23 +262,27 @@ def clapped(
     return out.getvalue()
 
 
-def flashes(data: bytes) -> list[float]:
-    """When a film turns white, in seconds."""
-    with av.open(BytesIO(data), "r") as file:
+def flashes(data: bytes | str, stream: int = 0) -> list[float]:
+    """When a film, or what a URL leads to, turns white, in seconds."""
+    with av.open(_source(data), "r") as file:
         return _begins(
             (frame.time or 0.0, frame.to_ndarray(format="gray").mean() > 128)
-            for frame in file.decode(video=0)
+            for frame in file.decode(video=stream)
         )
 
 
-def bangs(data: bytes) -> list[float]:
+def bangs(data: bytes | str) -> list[float]:
     """When it grows loud."""
-    with av.open(BytesIO(data), "r") as file:
+    with av.open(_source(data), "r") as file:
         return _begins(
             ((frame.time or 0.0) + place / frame.sample_rate, bool(loud))
             for frame in file.decode(audio=0)
             for place, loud in enumerate(abs(frame.to_ndarray()[0]) > 0.2)
         )
+
+
+def _source(data: bytes | str) -> BytesIO | str:
+    return data if isinstance(data, str) else BytesIO(data)
 
 
 def _begins(moments: Iterable[tuple[float, bool]]) -> list[float]:

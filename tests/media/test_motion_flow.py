@@ -20,11 +20,13 @@ from media.errors import WorkerDied
 from media.motion.facts import PEAKS, Encoding
 from media.preparing import ATTEMPTS, Preparer
 from media.scratch import Scratch
+from store.blobs import MemoryBlobs
+from store.collect import BLOB_GRACE_MS, collect
 from store.errors import Unavailable
 from store.queries.motion import claim_work
-from store.records import MediaRecord, MotionState, Purpose
+from store.records import FileKind, MediaFile, MediaRecord, MotionState, Purpose
 from tests.media import films, samples
-from tests.media.host import NOW, OTHER, OWNER, Host, open_host
+from tests.media.host import NOW, OTHER, OWNER, Clock, Host, open_host
 
 QUICK = Encoding(rungs=(60, 120), preset="ultrafast", segment_seconds=0.5)
 FILM = films.film()
@@ -297,15 +299,55 @@ async def test_one_that_kills_every_worker_fails_in_the_end(
 async def test_what_a_dead_node_had_is_taken_up_by_another(tmp_path: Path) -> None:
     async with opened(tmp_path) as host:
         media = await host.stored(FILM)
-        assert await host.store.write(claim_work, b"d" * 16, 60_000) is not None
+        claimed = host.store.write(claim_work, media.blob_hash, b"d" * 16, 60_000)
+        assert await claimed is not None
         assert not await preparer(host, tmp_path).step()  # it may be alive
         await host.store.write(_forget_lease)
         assert await preparer(host, tmp_path).step()
         assert await state(host, media) is MotionState.READY
 
 
+async def test_a_node_without_the_original_leaves_it_to_one_that_has_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as host:
+        media = await host.stored(FILM)
+        elsewhere = preparer(host, tmp_path)
+        elsewhere._blobs = MemoryBlobs()
+        for _ in range(ATTEMPTS + 1):
+            assert not await elsewhere.step()
+        assert await preparer(host, tmp_path).step()
+        assert await state(host, media) is MotionState.READY
+
+
 async def _forget_lease(tx: Any) -> None:
     await tx.run("UPDATE media_work SET until_ms = 0")
+
+
+async def test_what_is_collected_while_a_video_is_prepared_takes_none_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even those that a dead node has put long ago, and that are put once more."""
+    time = Clock()
+    blobs = MemoryBlobs(now_ms=time.now_ms)
+    async with open_host(tmp_path, encoding=QUICK, blobs=blobs) as host:
+        media = await host.stored(FILM)
+        left = await preparer(host, tmp_path)._files([media])
+        time.ms += BLOB_GRACE_MS + 1
+        whole = Preparer._put
+        gone = 0
+
+        async def put(self: Preparer, data: bytes, kind: FileKind, files: list[MediaFile]) -> str:
+            nonlocal gone
+            name = await whole(self, data, kind, files)
+            gone += (await collect(host.store, blobs, time.ms)).blobs
+            return name
+
+        monkeypatch.setattr(Preparer, "_put", put)
+        assert await preparer(host, tmp_path).step()
+        assert gone == len(left) - 1  # what was still to be put again
+        await play(host, host.signer.stream_url(media))
+        time.ms += 2 * BLOB_GRACE_MS
+        assert (await collect(host.store, blobs, time.ms)).blobs == 0
+        await play(host, host.signer.stream_url(media))
 
 
 async def test_a_blob_store_that_fails_half_way_shows_nothing(

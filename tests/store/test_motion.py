@@ -15,9 +15,11 @@ from store.log import Kind, Stream
 from store.queries.chat import messages_by_id
 from store.queries.media import referenced_blobs
 from store.queries.motion import (
+    FIRST,
     Work,
     add_work,
     claim_work,
+    due_work,
     file_of,
     index_of,
     keep_work,
@@ -51,7 +53,10 @@ async def state(world: Social, media_id: str) -> MotionState:
 
 
 async def claim(world: Social, owner: bytes = ME, lifetime_ms: int = LONG) -> Work | None:
-    return await world.store.write(claim_work, owner, lifetime_ms)
+    """The first that is due."""
+    for due in await world.store.read(due_work, FIRST, 1):
+        return await world.store.write(claim_work, due.source, owner, lifetime_ms)
+    return None
 
 
 # Whose turn it is.
@@ -70,6 +75,24 @@ async def test_who_dies_of_it_leaves_it_to_the_next_when_his_time_is_over(world:
     assert await claim(world, ME, 0) == Work(source, 1)
     assert await claim(world, OTHER) == Work(source, 2)
     assert not await world.store.write(keep_work, source, ME, LONG)
+
+
+async def test_of_two_who_saw_the_same_work_one_gets_it(world: Social) -> None:
+    source = await source_of(world, await world.film())
+    assert await world.store.write(claim_work, source, ME, LONG) == Work(source, 1)
+    assert await world.store.write(claim_work, source, OTHER, LONG) is None
+    assert await world.store.write(claim_work, b"n" * 32, ME, LONG) is None  # of what is no work
+
+
+async def test_all_that_is_due_is_found_in_pages(world: Social) -> None:
+    sources = {await source_of(world, await world.film()) for _ in range(5)}
+    tried = sorted(sources)[0]
+    assert await world.store.write(claim_work, tried, ME, 0) is not None
+    found, last = [], FIRST
+    while page := await world.store.read(due_work, last, 2):
+        found += [one.source for one in page]
+        last = page[-1]
+    assert found == [*sorted(sources - {tried}), tried]
 
 
 async def test_what_was_never_tried_comes_first(world: Social) -> None:
