@@ -32,9 +32,11 @@ from media.access import Access
 from media.answers import SAFE_HEADERS, Answer, failure
 from media.body import BODY, MediaConnection
 from media.cache import Cached, DiskCache
+from media.cors import Cors
 from media.errors import BadRequest, Gone, MediaError, Missing, OffsetConflict
 from media.flights import Flights
 from media.fronts import Asked
+from media.limits import Limits
 from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.motion import jobs
@@ -86,6 +88,8 @@ class MediaHost(NamedTuple):
 
     app: QuartTrio
     serving: Serving
+    limits: Limits
+    cors: Cors
 
 
 @asynccontextmanager
@@ -151,10 +155,13 @@ def preparer_of(deps: MediaDeps, workers: Workers, scratch: Scratch) -> Preparer
 
 def create_host(deps: MediaDeps, workers: Workers, variants: Variants, access: Access) -> MediaHost:
     """The host over parts that somebody else opens, runs and closes."""
+    settings = deps.settings
+    limits = Limits(settings.rate, settings.proxies, deps.metrics)
+    cors = Cors(settings.origins)
     serving = Serving(
-        deps.settings, deps.reads, access, deps.blobs, deps.signer, deps.clock, variants
+        settings, deps.reads, access, deps.blobs, deps.signer, deps.clock, variants, limits
     )
-    host = _Host(deps, workers, serving)
+    host = _Host(deps, workers, serving, limits, cors)
     app = QuartTrio("media", static_folder=None)
     app.asgi_http_class = MediaConnection
     app.url_map.merge_slashes = False  # a URL has one spelling
@@ -167,17 +174,21 @@ def create_host(deps: MediaDeps, workers: Workers, variants: Variants, access: A
     ):
         app.add_url_rule(rule, view_func=handler, methods=methods, provide_automatic_options=False)
     app.register_error_handler(Exception, host.failed)
-    app.before_request(host.check_headers)
+    app.before_request(host.admit)
     app.after_request(host.finished)
-    return MediaHost(app, serving)
+    return MediaHost(app, serving, limits, cors)
 
 
 class _Host:
     """The handlers."""
 
-    def __init__(self, deps: MediaDeps, workers: Workers, serving: Serving) -> None:
+    def __init__(
+        self, deps: MediaDeps, workers: Workers, serving: Serving, limits: Limits, cors: Cors
+    ) -> None:
         self._deps = deps
         self._serving = serving
+        self._limits = limits
+        self._cors = cors
         self._views = Views(deps.signer)
         self._uploads = Uploads(
             deps.settings,
@@ -198,13 +209,24 @@ class _Host:
         )
         self._partials = Partials(deps.reads, self._parts)
 
-    async def check_headers(self) -> None:
+    async def admit(self) -> Response | None:
+        """Before anything else: what a request costs at least, and what browsers ask first."""
+        scope: Any = request.scope
+        client: tuple[str, int] | None = scope.get("client")
+        forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+        self._limits.address(self._limits.client(client[0] if client else "", forwarded))
         if len(request.headers) > self._deps.settings.max_headers:
             raise _TooManyHeaders("too many header fields")
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            answer = self._cors.preflight(upload=_is_upload())
+            if answer:
+                return _empty(204, answer)
+        return None
 
     async def upload(self, rest: str) -> Response:
         path, query = _raw_target()
         ticket = self._deps.signer.parse_upload(path, query, self._deps.clock.now_ms())
+        self._limits.ticket(ticket.media_id)
         length = request.headers.get("Content-Length")
         if length is not None and not (length.isascii() and length.isdigit()):
             raise BadRequest("not a Content-Length")
@@ -230,6 +252,7 @@ class _Host:
             ticket = self._deps.signer.parse_upload(path, query, now_ms)
         except Expired as error:
             raise Gone(str(error)) from error
+        self._limits.ticket(ticket.media_id)
         scope: Any = request.scope
         asked = Asked(
             method=method,
@@ -245,9 +268,7 @@ class _Host:
         else:
             said = await draft.answer(asked, self._parts)
         if said.media is None:
-            response = Response(b"", status=said.status)
-            response.headers.pop("Content-Type", None)
-            response.headers["Cache-Control"] = "no-store"
+            response = _empty(said.status, {"Cache-Control": "no-store"})
         else:
             response = _json(said.status, MessageToDict(self._views.media(said.media)))
         response.headers.update(said.headers)
@@ -273,6 +294,9 @@ class _Host:
 
     async def finished(self, response: Response) -> Response:
         response.headers.update(SAFE_HEADERS)
+        allowed = self._cors.fields(request.headers.get("Origin"), upload=_is_upload())
+        for name, value in allowed.items():
+            response.headers.add(name, value)
         if "Tus-Resumable" in request.headers:
             response.headers["Tus-Resumable"] = response.headers["Tus-Version"] = tus.VERSION
         kind = {
@@ -298,6 +322,16 @@ class _Unusual(MediaError):
     def __init__(self, error: HTTPException) -> None:
         super().__init__(error.name)
         self.status = error.code or 400
+
+
+def _is_upload() -> bool:
+    return not request.path.startswith("/m/")
+
+
+def _empty(status: int, headers: Mapping[str, str]) -> Response:
+    response = Response(b"", status=status, headers=dict(headers))
+    response.headers.pop("Content-Type", None)
+    return response
 
 
 def _raw_target() -> tuple[bytes, bytes]:

@@ -18,6 +18,8 @@ import structlog
 import trio
 
 from media.answers import SAFE_HEADERS, Answer, BytesSource, failure
+from media.cors import Cors
+from media.limits import Limits
 from media.metrics import MediaMetrics
 from media.plain import Outcome, Plain, Reader
 from media.serving import Serving, refusal
@@ -36,8 +38,17 @@ Pieces = list[bytes | memoryview]
 class Direct:
     """The plain requests of all connections."""
 
-    def __init__(self, serving: Serving, settings: MediaSettings, metrics: MediaMetrics) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        limits: Limits,
+        cors: Cors,
+        settings: MediaSettings,
+        metrics: MediaMetrics,
+    ) -> None:
         self.serving = serving
+        self.limits = limits
+        self._cors = cors
         self.settings = settings
         self.metrics = metrics
         self.stopping = False
@@ -46,7 +57,7 @@ class Direct:
             status: metrics.answers.labels("serve", str(status)) for status in (200, 206, 304, 404)
         }
         self._second = 0
-        self._common = b""
+        self._common: dict[str | None, bytes] = {}
 
     async def serve(self, own: socket.socket) -> bytes | None:
         """Answers what comes on a connected, non-blocking socket. Returns what it has read of a
@@ -81,14 +92,19 @@ class Direct:
             self._counters[status] = counter
         counter.inc()
 
-    def common(self) -> bytes:
-        """The fields of every answer."""
+    def common(self, origin: str | None) -> bytes:
+        """The fields of every answer to a page of this origin."""
         now = int(time.time())
         if now != self._second:
             self._second = now
-            fields = {**SAFE_HEADERS, "Date": formatdate(now, usegmt=True)}
-            self._common = encoded(fields)
-        return self._common
+            self._common.clear()
+        key = self._cors.key(origin)
+        found = self._common.get(key)
+        if found is None:
+            allowed = self._cors.fields(key, upload=False)
+            date = {"Date": formatdate(now, usegmt=True)}
+            found = self._common[key] = encoded({**SAFE_HEADERS, **allowed, **date})
+        return found
 
 
 class DirectConnection:
@@ -101,6 +117,9 @@ class DirectConnection:
         self._reader = Reader(
             max_bytes=direct.settings.max_header_bytes, max_fields=direct.settings.max_headers
         )
+        self._peer = str(own.getpeername()[0]) if own.family != socket.AF_UNIX else ""
+        self._forwarded: str | None = None
+        self._client = direct.limits.client(self._peer, None)
         self.scope = trio.CancelScope()
         self.idle = True
 
@@ -156,24 +175,27 @@ class DirectConnection:
             self.idle = False
 
     async def _answer(self, request: Plain, close: bool) -> None:
-        direct, is_head = self._direct, request.is_head
+        direct, is_head, fields = self._direct, request.is_head, request.head.fields
+        forwarded = fields.get("X-Forwarded-For")
+        if forwarded != self._forwarded:
+            self._forwarded = forwarded
+            self._client = direct.limits.client(self._peer, forwarded)
         try:
-            answer = await direct.serving.answer(
-                request.path, request.query, request.head.fields, head=is_head
-            )
+            direct.limits.address(self._client)
+            answer = await direct.serving.answer(request.path, request.query, fields, head=is_head)
         except Exception as error:
             answer = failure(refusal(error, request.path.decode("ascii")), head=is_head)
         direct.count(answer.status)
-        await self._send(answer, close)
+        await self._send(answer, direct.common(fields.get("Origin")), close)
 
-    async def _send(self, answer: Answer, close: bool) -> None:
+    async def _send(self, answer: Answer, common: bytes, close: bool) -> None:
         """Writes an answer: from memory in one call of the system, without copying it before."""
         pieces: Pieces = [
             b"HTTP/1.1 %d \r\n%b%b%b\r\n"
             % (
                 answer.status,
                 encoded(answer.headers),
-                self._direct.common(),
+                common,
                 b"Connection: close\r\n" if close else b"",
             )
         ]

@@ -16,6 +16,7 @@ MediaError            an answer with a status, a code and a message as JSON
         WorkerDied    422  its decoder died or ran out of time
         MotionRefused 422  the same of a video or of sound
     Mismatch          460  the bytes do not have the announced checksum: send them again
+    TooMany           429  requests: again after `retry_after` seconds
     Busy              503  too much at once: again after `retry_after` seconds
     Failed            500  ours
 
@@ -93,6 +94,14 @@ class WorkerDied(MediaRefused):
 
 class MotionRefused(MediaRefused):
     code = "MOTION_REFUSED"
+
+
+class TooMany(MediaError):
+    status, code = 429, "RATE_LIMITED"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many requests")
+        self.retry_after = retry_after
 
 
 class Mismatch(MediaError):

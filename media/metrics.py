@@ -26,6 +26,12 @@ class MediaMetrics:
             ("code",),
             registry=registry,
         )
+        self.limited = Counter(
+            "sunwire_media_limited",
+            "Requests refused with 429, by what had asked for too much: address, viewer, ticket.",
+            ("by",),
+            registry=registry,
+        )
         self.encodes = Histogram(
             "sunwire_media_job_seconds",
             "Time of a job in a worker process.",

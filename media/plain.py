@@ -22,6 +22,7 @@ _READ = {
     b"if-range": "If-Range",
     b"origin": "Origin",
     b"range": "Range",
+    b"x-forwarded-for": "X-Forwarded-For",
 }
 """What an answer depends on."""
 

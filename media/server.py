@@ -50,7 +50,7 @@ class MediaServer:
         self.settings = settings
         self.metrics = metrics
         self.app = _Guarded(host.app)
-        self._direct = Direct(host.serving, settings, metrics)
+        self._direct = Direct(host.serving, host.limits, host.cors, settings, metrics)
         self.connections = 0
         self.config = Config()
         self.config.errorlog = None

@@ -18,6 +18,7 @@ from media.answers import (
     cache_control,
 )
 from media.errors import Busy, Failed, MediaError, Missing, NotAllowed
+from media.limits import Limits
 from media.motion.forms import FORMS, STREAM_MIMES
 from media.presets import MIMES, chosen_format
 from media.settings import MediaSettings
@@ -44,6 +45,7 @@ class Serving:
         signer: Signer,
         clock: Clock,
         variants: Variants,
+        limits: Limits,
     ) -> None:
         self._settings = settings
         self._reads = reads
@@ -52,12 +54,14 @@ class Serving:
         self._signer = signer
         self._clock = clock
         self._variants = variants
+        self._limits = limits
 
     async def answer(self, path: bytes, query: bytes, fields: Fields, *, head: bool) -> Answer:
         """To a GET, or a HEAD, of a target as the client wrote it. Raises what `explained`
         knows, and for a fault of ours what it does not know."""
         now_ms = self._clock.now_ms()
         url = self._signer.parse_media(path, query, now_ms)
+        self._limits.viewer(url.viewer_id)
         media = await self._access.see(url.viewer_id, url.media_id)
         if media is None or not media.stored:
             raise Missing("no such media")

@@ -10,6 +10,7 @@ from media.confined import WorkerLimits
 from media.images import ImageLimits
 from media.motion.facts import Encoding, MotionLimits
 from media.workers import Lane
+from rpc.rates import Rate
 
 _LONG: dict[str, Any] = {
     "job_seconds": 1800.0,
@@ -46,5 +47,10 @@ class MediaSettings:
     send_seconds: float = 20.0  # for a peer to take 64 KiB
     linger_seconds: float = 2.0  # for a peer to read a refusal while it still sends
     grace_seconds: float = 5.0  # for what is under way when the server stops
+
+    # Requests of one address, of one viewer's links, under one ticket; 0 a second: any number.
+    rate: Rate = Rate(per_second=500, burst=2000)
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks whose word is taken
+    origins: tuple[str, ...] = ("*",)  # of web pages whose scripts may read and upload
 
     private_max_age: int = 600  # how long a client may keep a private photograph

@@ -19,6 +19,7 @@ from realtime.files import GuardedListener
 from realtime.settings import Settings
 from rpc.context import Clock, Committer, Reads, Signals
 from rpc.proto.frames_pb2 import PrepareProgress, Signal, UploadProgress
+from rpc.rates import Rate
 from store.blobs import BlobStore
 
 
@@ -49,6 +50,9 @@ async def media_host(
         stall_seconds=settings.stall,
         send_seconds=settings.stall,
         grace_seconds=settings.grace,
+        rate=Rate(settings.requests_per_second, settings.requests_burst),
+        proxies=tuple(filter(None, settings.proxies.split(","))),
+        origins=tuple(filter(None, settings.origins.split(","))),
     )
     metrics = MediaMetrics(registry)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -42,6 +43,18 @@ def _url(_: Any, value: str) -> None:
     parts = urlsplit(value)
     if value and (parts.scheme not in ("http", "https") or not parts.netloc):
         raise ValueError("Must be an http:// or https:// URL.")
+
+
+def _networks(_: Any, value: str) -> None:
+    for one in filter(None, value.split(",")):
+        ip_network(one)  # raises ValueError
+
+
+def _origins(_: Any, value: str) -> None:
+    for one in filter(None, value.split(",")):
+        parts = urlsplit(one)
+        if one != "*" and (not parts.netloc or one != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError("Must be *, or origins such as https://app.example, with commas.")
 
 
 def _number(least: float, most: float = 1e12) -> Callable[[Any, float], None]:
@@ -198,6 +211,34 @@ class Settings:
     cache_memory: Annotated[
         int, _help("bytes of resized images that are kept in memory, too", _number(0, 1e12))
     ] = 64 * 1024 * 1024
+
+    requests_per_second: Annotated[
+        float,
+        _help(
+            "rate of HTTP requests for media: of one address, of one viewer's links, under one "
+            "ticket; 0: any",
+            _number(0),
+        ),
+    ] = 500.0
+    requests_burst: Annotated[float, _help("how far they may run ahead of the rate", _positive)] = (
+        2000.0
+    )
+    proxies: Annotated[
+        str,
+        _help(
+            "networks of proxies before the media host, with commas: X-Forwarded-For of theirs "
+            "names the client",
+            _networks,
+        ),
+    ] = "127.0.0.0/8,::1/128"
+    origins: Annotated[
+        str,
+        _help(
+            "origins of web pages whose scripts may read media and upload, with commas; *: all; "
+            "empty: none",
+            _origins,
+        ),
+    ] = "*"
 
     @property
     def database(self) -> Path:

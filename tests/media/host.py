@@ -243,7 +243,7 @@ async def open_host(
                 registry=registry,
                 settings=deps.settings,
                 progress=progress,
-                direct=Direct(media.serving, deps.settings, deps.metrics)
+                direct=Direct(media.serving, media.limits, media.cors, deps.settings, deps.metrics)
                 if WAY == "direct"
                 else None,
             )
