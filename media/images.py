@@ -7,6 +7,7 @@ and no other, and raises `MediaRefused` for whatever is not a whole, sane image.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -20,13 +21,13 @@ from PIL import (
     Image,
     ImageCms,
     ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
+    ImageFilter,
 )
 
 from media.errors import MediaRefused
-from media.presets import Preset
+from media.formats import FORMATS, Format
+from media.geometry import as_stored, plan
+from media.options import Options
 from media.sniff import ImageType
 
 P = ParamSpec("P")
@@ -39,19 +40,9 @@ DECODERS = {
     ImageType.GIF: "GIF",
     ImageType.AVIF: "AVIF",
 }
-# Imported, so registered: Pillow would look for them itself only together with all others.
-_PLUGINS = (
-    AvifImagePlugin,
-    GifImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-)
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the pool runs several processes already
 
-JPEG_QUALITY = 82
-WEBP_QUALITY = 80
-WEBP_METHOD = 0  # four times as fast as the default, for a tenth more bytes
+GAP = 1.5  # how much larger than wanted the averaging of whole pixels may leave an image
 WHITE = (255, 255, 255)
 
 
@@ -123,24 +114,47 @@ def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
 
 
 @_refusing
-def render(data: bytes, kind: ImageType, preset: Preset, ext: str, limits: ImageLimits) -> bytes:
-    """A variant: upright, in sRGB, without metadata, no larger than its preset. Of a moving
-    image it shows the first frame."""
+def render(data: bytes, kind: ImageType, options: Options, ext: str, limits: ImageLimits) -> bytes:
+    """A variant: upright, in sRGB, without metadata. Of a moving image it shows one frame."""
     opened = open_image(BytesIO(data), kind, limits)
+    if options.frame:
+        _go_to(opened, options.frame)
+    (width, height), orientation = opened.size, _orientation(opened)
+    lies = orientation >= 5
+    upright = plan(options, height if lies else width, width if lies else height)
+    box, size = as_stored(upright, orientation, width, height)
     # A JPEG is decoded at a half, a quarter or an eighth where that is still large enough.
-    opened.draft(None, (preset.size * 2, preset.size * 2))
+    opened.draft(
+        None,
+        (
+            math.ceil(size[0] * width / (box[2] - box[0])),
+            math.ceil(size[1] * height / (box[3] - box[1])),
+        ),
+    )
     opened.load()
-    turn = _TURNS.get(_orientation(opened))
-    image = _to_srgb(_resized(_true_color(opened), preset))
-    if turn is not None:
-        image = image.transpose(turn)
+    x, y = opened.width / width, opened.height / height
+    part = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+    image = _to_srgb(_resized(_true_color(opened), part, size))
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    if options.blur:
+        image = _blurred(image, options.blur)
+    return encode(image, FORMATS[ext], options.quality)
+
+
+def encode(image: Image.Image, wanted: Format, quality: int = 0) -> bytes:
+    """An image in RGB or RGBA, without anything that came along with it. `quality` 0 is the
+    format's own."""
+    if image.mode == "RGBA" and not wanted.transparent:
+        image = _flattened(image)
+    elif image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        image = image.convert("RGB")
     image.info = {}  # encoders copy comments and profiles from here
+    options = dict(wanted.options)
+    if wanted.is_lossy:
+        options["quality"] = quality or wanted.quality
     out = BytesIO()
-    if ext == "webp":
-        image.save(out, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
-    else:
-        flat = _flattened(image)
-        flat.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=True)
+    image.save(out, wanted.encoder, **options)
     return out.getvalue()
 
 
@@ -201,18 +215,25 @@ _TURNS = {
 """What makes an image of each orientation upright."""
 
 
-def _resized(image: Image.Image, preset: Preset) -> Image.Image:
-    width, height = image.size
-    if preset.crop:
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
-        size = (min(preset.size, side),) * 2
-    else:
-        box = (0, 0, width, height)
-        scale = min(1.0, preset.size / max(width, height))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+def _go_to(image: ImageFile.ImageFile, frame: int) -> None:
+    try:
+        image.seek(frame)
+    except EOFError:
+        raise MediaRefused("the image has no such frame") from None
+
+
+def _resized(
+    image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> Image.Image:
+    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=GAP)
+
+
+def _blurred(image: Image.Image, sigma: int) -> Image.Image:
+    """What cannot be seen lends its colour to nothing beside it."""
+    blur = ImageFilter.GaussianBlur(sigma)
+    if image.mode == "RGBA":
+        return image.convert("RGBa").filter(blur).convert("RGBA")
+    return image.filter(blur)
 
 
 def _true_color(image: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import structlog
 
+from media.accept import chosen_format
 from media.access import Access
 from media.answers import (
     Answer,
@@ -18,9 +19,10 @@ from media.answers import (
     cache_control,
 )
 from media.errors import Busy, Failed, MediaError, Missing, NotAllowed
+from media.formats import MIMES
 from media.limits import Limits
 from media.motion.forms import FORMS, STREAM_MIMES
-from media.presets import MIMES, chosen_format
+from media.presets import PRESETS
 from media.settings import MediaSettings
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
 from media.variants import Variants
@@ -112,7 +114,7 @@ class Serving:
         self, media: MediaRecord, url: MediaUrl, caching: str, fields: Fields, head: bool
     ) -> Answer:
         ext = url.ext or chosen_format(fields.get("Accept") or "")
-        found = await self._variants.get(media, url.preset, ext)
+        found = await self._variants.get(media, PRESETS[url.preset], ext)
         source = BytesSource(found.data, found.digest)
         vary = "" if url.ext else "Accept"
         return answer(source, MIMES[ext], caching, fields, head=head, vary=vary)

@@ -24,8 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from media.formats import MIMES
 from media.motion.forms import FORMS, STREAM, VOICE
-from media.presets import DEFAULT, MIMES, PRESET_NAMES
+from media.presets import DEFAULT, PRESET_NAMES
 from store.records import MediaRecord, MotionState
 
 ORIGINAL = "original"

@@ -15,6 +15,7 @@ from media.metrics import MediaMetrics
 from media.motion import forms, jobs
 from media.motion.facts import MotionLimits
 from media.motion.kinds import sniff_motion
+from media.options import Options
 from media.scratch import Scratch
 from media.slots import Priority
 from media.sniff import SNIFF_BYTES, sniff
@@ -27,7 +28,7 @@ ENCODER = f"{presets.VERSION}.{version('pillow')}"
 
 
 class Variants:
-    """Gives every preset of every stored photograph."""
+    """Gives every variant of every stored photograph."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Variants:
         self._motion = motion_limits
         self._from_memory = metrics.variants.labels("memory")
 
-    async def get(self, media: MediaRecord, preset: str, ext: str) -> Cached:
+    async def get(self, media: MediaRecord, options: Options, ext: str) -> Cached:
         """Raises `Busy`, `MediaRefused` or the blob store's errors."""
         # By content, not by object: the same photograph is converted once for all its owners.
         still = media.still
@@ -60,9 +61,10 @@ class Variants:
             raise Missing("it has no picture")
 
         async def render() -> bytes:
-            return await self._render(still, preset, ext)
+            return await self._render(still, options, ext)
 
-        return await self._made(f"{still.hex()}-{preset}.{ext}-{ENCODER}", render)
+        spelled = str(options).replace(",", ".")  # which no option contains
+        return await self._made(f"{still.hex()}-{spelled}.{ext}-{ENCODER}", render)
 
     async def form(self, media: MediaRecord, name: str) -> Cached:
         """One of `media.motion.forms.FORMS`. Raises `Missing` where it has none of that name, and
@@ -110,15 +112,13 @@ class Variants:
             self._metrics.refusals.labels(error.code).inc()
             raise
 
-    async def _render(self, digest: bytes, preset: str, ext: str) -> bytes:
+    async def _render(self, digest: bytes, options: Options, ext: str) -> bytes:
         async with self._workers.encodes.slot(Priority.VIEWER) as slot:
             data = await read(self._blobs, digest)
             kind = sniff(data[:SNIFF_BYTES])
             if kind is None:
                 raise Failed("a stored object is no image")
-            return await slot.run(
-                "render", images.render, data, kind, presets.PRESETS[preset], ext, self._limits
-            )
+            return await slot.run("render", images.render, data, kind, options, ext, self._limits)
 
     async def _convert(self, digest: bytes, name: str) -> bytes:
         word, _, ext = name.partition(".")

@@ -9,11 +9,13 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from media.errors import MediaRefused
-from media.images import DECODERS, ImageLimits, Inspection, inspect, render
-from media.presets import MIMES, PRESETS
+from media.formats import FORMATS, MIMES
+from media.images import _TURNS, DECODERS, ImageLimits, Inspection, inspect, render
+from media.options import parse
+from media.presets import PRESETS
 from media.sniff import ImageType, sniff
 from tests.media import samples
 
@@ -105,11 +107,11 @@ def test_the_cameras_orientation_is_applied(orientation: int) -> None:
 def test_every_type_becomes_every_variant(kind: ImageType, ext: str) -> None:
     for preset in PRESETS.values():
         image = opened(render(GOOD[kind], kind, preset, ext, LIMITS))
-        assert image.format == {"jpg": "JPEG", "webp": "WEBP"}[ext]
-        if preset.crop:
-            assert image.size == (min(preset.size, 300),) * 2
+        assert image.format == FORMATS[ext].encoder
+        if preset.mode == "fill":
+            assert image.size == (min(preset.width, 300),) * 2
         else:
-            assert image.size == {320: (320, 240)}.get(preset.size, (400, 300))
+            assert image.size == {320: (320, 240)}.get(preset.width, (400, 300))
         assert near(image.convert("RGB").getpixel((2, 2)), samples.BLUE)
 
 
@@ -140,9 +142,9 @@ def test_a_profile_that_cannot_be_used_is_dropped(ext: str) -> None:
 
 def test_transparency_is_kept_or_laid_on_white() -> None:
     clear = samples.encoded("PNG", Image.new("RGBA", (40, 40), (0, 0, 0, 0)))
-    webp = opened(render(clear, ImageType.PNG, PRESETS["small"], "webp", LIMITS))
-    assert webp.mode == "RGBA"
-    assert webp.getchannel("A").getextrema() == (0, 0)
+    for ext in ("webp", "avif", "png", "gif"):
+        made = opened(render(clear, ImageType.PNG, PRESETS["small"], ext, LIMITS)).convert("RGBA")
+        assert made.getchannel("A").getextrema() == (0, 0), ext
     flat = opened(render(clear, ImageType.PNG, PRESETS["small"], "jpg", LIMITS))
     assert near(flat.getpixel((5, 5)), (255, 255, 255))
 
@@ -249,7 +251,7 @@ def test_too_many_frames(kind: str) -> None:
 
 ONLY_THE_LIST = """
 from io import BytesIO
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from media.images import disable_other_decoders
 disable_other_decoders()
 assert set(Image.OPEN) == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}, set(Image.OPEN)
@@ -270,3 +272,133 @@ def test_a_confined_process_knows_no_other_decoder() -> None:
         [sys.executable, "-c", ONLY_THE_LIST], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+# Options.
+
+
+def quartered() -> Image.Image:
+    """Four colours: what is cut out of it says where from."""
+    image = Image.new("RGB", (400, 200), (255, 0, 0))
+    image.paste((0, 255, 0), (200, 0, 400, 100))
+    image.paste((0, 0, 255), (0, 100, 200, 200))
+    image.paste((255, 255, 255), (200, 100, 400, 200))
+    return image
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fill,w-40,h-40,f-0-0",
+        "fill,w-40,h-40,f-1000-1000",
+        "crop,w-60,h-40,f-1000-0",
+        "crop,w-50,box-20-110-100-60",
+        "fit,w-90",
+    ],
+)
+def test_options_speak_of_the_picture_as_it_is_seen(orientation: int, text: str) -> None:
+    upright = quartered()
+    back = {5: 5, 6: 8, 8: 6, 7: 7}.get(orientation, orientation)
+    stored = upright if back == 1 else upright.transpose(_TURNS[back])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = samples.encoded("PNG", stored, exif=exif)
+    plain = samples.encoded("PNG", upright)
+    options = parse(text, "png")
+    one = opened(render(turned, ImageType.PNG, options, "png", LIMITS))
+    other = opened(render(plain, ImageType.PNG, options, "png", LIMITS))
+    assert one.size == other.size
+    # Averages are taken from the file's own corner: edges within it may differ by a little.
+    apart = ImageStat.Stat(ImageChops.difference(one, other)).mean
+    assert max(apart) < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [
+        ("crop,w-10,h-10,f-100-100", (255, 0, 0)),
+        ("crop,w-10,h-10,f-900-100", (0, 255, 0)),
+        ("crop,box-10-110-50-50", (0, 0, 255)),
+        ("fill,w-30,h-60,f-1000-1000", (255, 255, 255)),
+    ],
+)
+def test_a_focus_and_a_box_choose_what_is_shown(text: str, colour: tuple[int, ...]) -> None:
+    data = samples.encoded("PNG", quartered())
+    made = opened(render(data, ImageType.PNG, parse(text, "png"), "png", LIMITS))
+    assert near(made.getpixel((made.width - 2, made.height - 2)), colour)
+
+
+def test_a_part_of_a_large_jpeg_is_the_same_part_when_it_is_decoded_small() -> None:
+    large = samples.encoded("JPEG", quartered().resize((4000, 2000)), quality=95)
+    made = opened(
+        render(
+            large, ImageType.JPEG, parse("crop,w-50,box-2000-1000-2000-1000", "png"), "png", LIMITS
+        )
+    )
+    assert made.size == (50, 25)
+    assert near(made.getpixel((1, 1)), (255, 255, 255))
+
+
+def test_enlarging_has_to_be_asked_for() -> None:
+    dot = samples.png(4, 4)
+    for text, size in (("fit,w-100", (4, 4)), ("fit,w-100,up", (100, 100))):
+        made = opened(render(dot, ImageType.PNG, parse(text, "png"), "png", LIMITS))
+        assert made.size == size
+
+
+def test_blur_spreads_an_edge_and_nothing_that_cannot_be_seen() -> None:
+    data = samples.encoded("PNG", quartered())
+    sharp = opened(render(data, ImageType.PNG, parse("fit,w-400", "png"), "png", LIMITS))
+    soft = opened(render(data, ImageType.PNG, parse("fit,w-400,blur-9", "png"), "png", LIMITS))
+    assert near(sharp.getpixel((195, 50)), (255, 0, 0), by=0)
+    red, green, _ = soft.getpixel((195, 50))  # type: ignore[misc]
+    assert red > green > 60
+    clear = Image.new("RGBA", (60, 60), (0, 255, 0, 0))
+    clear.paste((255, 0, 0, 255), (0, 0, 30, 60))
+    made = opened(
+        render(
+            samples.encoded("PNG", clear),
+            ImageType.PNG,
+            parse("fit,w-60,blur-5", "png"),
+            "png",
+            LIMITS,
+        )
+    )
+    assert near(made.getpixel((28, 30))[:3], (255, 0, 0), by=3)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("ext", sorted(ext for ext, one in FORMATS.items() if one.is_lossy))
+def test_quality_costs_bytes(ext: str) -> None:
+    data = samples.noise(120, 90)
+    sizes = [
+        len(render(data, ImageType.PNG, parse(f"fit,w-120,q-{q}", ext), ext, LIMITS))
+        for q in (10, 50, 95)
+    ]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
+def test_a_frame_is_chosen_and_one_too_many_is_refused(kind: str) -> None:
+    data = samples.animation(kind, frames=4)
+    found = sniff(data)
+    assert found is not None
+    for frame in range(4):
+        text = f"fit,w-20,frame-{frame}" if frame else "fit,w-20"
+        made = opened(render(data, found, parse(text, "png"), "png", LIMITS)).convert("RGB")
+        assert near(made.getpixel((9, 9)), (frame * 40, frame, 90), by=8)
+    with pytest.raises(MediaRefused, match="frame"):
+        render(data, found, parse("fit,w-20,frame-4", "png"), "png", LIMITS)
+
+
+def test_the_result_is_capped_after_everything_else() -> None:
+    thin = samples.png(100, 400)
+    with pytest.raises(MediaRefused, match="pixels"):
+        render(thin, ImageType.PNG, parse("fit,w-4096,up", "jpg"), "jpg", LIMITS)
+
+
+def test_what_is_opaque_is_not_stored_as_transparent() -> None:
+    opaque = samples.encoded("PNG", samples.picture(mode="RGBA"))
+    for ext in MIMES:
+        made = opened(render(opaque, ImageType.PNG, PRESETS["small"], ext, LIMITS))
+        assert made.mode in ("RGB", "P")

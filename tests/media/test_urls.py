@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.presets import MIMES, PRESET_NAMES, chosen_format
+from media.formats import MIMES
+from media.presets import PRESET_NAMES
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer, UploadUrl
 from store.records import MediaRecord, Purpose
 
@@ -189,18 +190,3 @@ def test_only_stored_public_media_have_a_public_url() -> None:
     assert signer.public_url(media(purpose=Purpose.POST)) == f"/m/{ID}/medium.jpg"
     assert signer.public_url(media(purpose=Purpose.CHAT)) == ""
     assert signer.public_url(media(purpose=Purpose.AVATAR, stored=False)) == ""
-
-
-@pytest.mark.parametrize(
-    ("accept", "ext"),
-    [
-        ("", "jpg"),
-        ("*/*", "jpg"),
-        ("image/avif,image/webp,image/apng,*/*;q=0.8", "webp"),
-        ("IMAGE/WEBP;q=0.5", "webp"),
-        ("image/webp; q=0, image/jpeg", "jpg"),
-        ("image/webpx", "jpg"),
-    ],
-)
-def test_accept_chooses_when_the_url_names_no_format(accept: str, ext: str) -> None:
-    assert chosen_format(accept) == ext
