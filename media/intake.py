@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 from media import images, motion
 from media.errors import WrongType
+from media.incoming import Incoming
 from media.motion import jobs
 from media.motion.facts import Probe
 from media.motion.kinds import Container, mime_of, sniff_motion
-from media.scratch import Scratch
 from media.settings import MediaSettings
 from media.slots import Priority
-from media.sniff import SNIFF_BYTES, ImageType, sniff
+from media.sniff import ImageType, sniff
 from media.workers import Workers
-from store.blobs import BlobStore, Staged, put_bytes
+from store.blobs import BlobStore, put_bytes
 from store.records import FileKind, MediaFile, MotionRecord, MotionState, Purpose
 
 MediaType = ImageType | Container
@@ -47,36 +47,28 @@ def known_type(begin: bytes) -> MediaType:
 class Intake:
     """Looks into what has come, in the worker processes."""
 
-    def __init__(
-        self, settings: MediaSettings, blobs: BlobStore, workers: Workers, scratch: Scratch
-    ) -> None:
+    def __init__(self, settings: MediaSettings, blobs: BlobStore, workers: Workers) -> None:
         self._settings = settings
         self._blobs = blobs
         self._workers = workers
-        self._scratch = scratch
 
-    async def describe(self, kind: MediaType, staged: Staged, purpose: Purpose) -> Described:
+    async def describe(self, kind: MediaType, incoming: Incoming, purpose: Purpose) -> Described:
         """Of bytes that are all there. A video's poster is in the blob store when this returns.
         Raises `MediaRefused`, `Busy` or `Unavailable`."""
         if isinstance(kind, Container):
             if purpose is Purpose.AVATAR:
                 raise WrongType("this is no picture")
             if not motion.AVAILABLE:
-                return Described(mime=mime_of(kind, await _begin(staged)))
-            return await self._motion(kind, staged)
-        async with (
-            self._workers.decodes.slot(Priority.UPLOAD) as slot,
-            self._scratch.file(staged.chunks()) as file,
-        ):
+                return Described(mime=mime_of(kind, incoming.begin))
+            return await self._motion(kind, await incoming.file())
+        file = await incoming.file()
+        async with self._workers.decodes.slot(Priority.UPLOAD) as slot:
             found = await slot.run("inspect", images.inspect, file, kind, self._settings.image)
         return Described(mime=kind.value, width=found.width, height=found.height, color=found.color)
 
-    async def _motion(self, kind: Container, staged: Staged) -> Described:
+    async def _motion(self, kind: Container, file: Path) -> Described:
         limits = self._settings.motion
-        async with (
-            self._workers.decodes.slot(Priority.UPLOAD) as slot,
-            self._scratch.file(staged.chunks()) as file,
-        ):
+        async with self._workers.decodes.slot(Priority.UPLOAD) as slot:
             found = await slot.run("probe", jobs.probe, file, kind, limits)
             if not found.poster:
                 return Described(mime=found.mime, motion=_record(found))
@@ -104,10 +96,3 @@ def _record(found: Probe, poster: bytes = b"") -> MotionRecord:
         waveform=found.waveform,
         state=MotionState.PREPARING if found.video_codec else MotionState.NONE,
     )
-
-
-async def _begin(staged: Staged) -> bytes:
-    async with aclosing(staged.chunks()) as chunks:
-        async for chunk in chunks:
-            return chunk[:SNIFF_BYTES]
-    return b""

@@ -216,15 +216,13 @@ class PartUploads:
         parts = await self._reads.read(_all_parts, media.id)
         if sum(part.size for part in parts) != media.size:  # another request was faster
             return await self._uploads.reserved(UploadUrl(media.id, media.size))
-        async with self._blobs.stage() as staged:
-            begin = b""
+        async with self._uploads.incoming() as incoming:
             try:
                 for part in parts:
                     async with self._blobs.open(part.digest) as blob:
                         async for chunk in blob.chunks():
-                            begin += chunk[: SNIFF_BYTES - len(begin)]
-                            await staged.write(chunk)
-                return await self._uploads.complete(media, known_type(begin), staged)
+                            await incoming.write(chunk)
+                return await self._uploads.complete(media, known_type(incoming.begin), incoming)
             except (NotFound, Corrupt) as error:
                 await self._reads.write(begin_anew, media.id)
                 raise Busy("what had come is damaged: begin anew") from error

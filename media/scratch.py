@@ -19,6 +19,7 @@ from store.errors import Unavailable
 
 T = TypeVar("T")
 
+BUFFER = 1024**2  # bytes that are written at once
 ABANDONED_SECONDS = 3600  # longer than any job; by the file's own time
 
 
@@ -31,23 +32,22 @@ class Scratch:
     @asynccontextmanager
     async def file(self, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[Path]:
         """A file of these bytes, gone with the context."""
-        path = self._folder / secrets.token_hex(16)
-        fd = await _in_thread(self._create, path)
-        try:
-            try:
-                async with aclosing(pieces):
-                    async for piece in pieces:
-                        await _in_thread(_write, fd, piece)
-            finally:
-                os.close(fd)
-            yield path
-        finally:
-            with trio.CancelScope(shield=True):
-                await _in_thread(path.unlink, True)
+        async with self.open() as file, aclosing(pieces):
+            async for piece in pieces:
+                await file.write(piece)
+            yield await file.finish()
 
-    def _create(self, path: Path) -> int:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[ScratchFile]:
+        """An empty file, gone with the context. It is on the disk when there is much in it, or
+        when it is asked for."""
+        file = ScratchFile(self._folder / secrets.token_hex(16))
+        try:
+            yield file
+        finally:
+            if file.is_there:
+                with trio.CancelScope(shield=True):
+                    await _in_thread(file.remove)
 
     async def sweep(self) -> None:
         """Removes what servers that died have left."""
@@ -65,7 +65,41 @@ class Scratch:
                 continue  # another process sweeps
 
 
-def _write(fd: int, data: bytes) -> None:
+class ScratchFile:
+    """Made by `Scratch.open`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+        self._buffer = bytearray()  # less than `BUFFER` between calls
+
+    @property
+    def is_there(self) -> bool:
+        return self._fd >= 0
+
+    async def write(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) >= BUFFER:
+            await _in_thread(self._flush)
+
+    async def finish(self) -> Path:
+        """Where the bytes are, all of them."""
+        await _in_thread(self._flush)
+        return self._path
+
+    def _flush(self) -> None:
+        if not self.is_there:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write(self._fd, self._buffer)
+        self._buffer.clear()
+
+    def remove(self) -> None:
+        os.close(self._fd)
+        self._path.unlink(missing_ok=True)
+
+
+def _write(fd: int, data: bytes | bytearray) -> None:
     with memoryview(data) as view:
         done = 0
         while done < len(view):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 import trio
@@ -18,6 +18,7 @@ from media.errors import (
     Taken,
     TooLarge,
 )
+from media.incoming import Incoming, open_incoming
 from media.intake import Intake, MediaType, known_type
 from media.metrics import MediaMetrics
 from media.progress import OnProgress, Progress
@@ -27,7 +28,7 @@ from media.sniff import SNIFF_BYTES
 from media.urls import UploadUrl
 from media.workers import Workers
 from rpc.context import Committer, Reads
-from store.blobs import BlobStore, Staged
+from store.blobs import BlobStore
 from store.changes.media import StoreMedia
 from store.errors import Conflict, DomainError, NotFound
 from store.queries.media import media_by_id
@@ -71,7 +72,8 @@ class Uploads:
         self._blobs = blobs
         self._metrics = metrics
         self.progress = Progress(on_progress)
-        self._intake = Intake(settings, blobs, workers, Scratch(settings.scratch_folder))
+        self._intake = Intake(settings, blobs, workers)
+        self._scratch = Scratch(settings.scratch_folder)
         self._open = 0
 
     async def receive(
@@ -84,8 +86,9 @@ class Uploads:
         media = await self.reserved(ticket)
         check_length(media.size, content_length, self._settings.max_upload_bytes)
         with self.counted(), trio.move_on_after(self._settings.upload_seconds):
-            async with self._blobs.stage() as staged:
-                return await self._receive(media, body, staged)
+            async with self.incoming() as incoming:
+                kind = await self._stream(media, body, incoming)
+                return await self.complete(media, kind, incoming)
         raise Stalled("the upload takes too long")
 
     async def reserved(self, ticket: UploadUrl) -> MediaRecord:
@@ -113,21 +116,23 @@ class Uploads:
             self._open -= 1
             self._metrics.uploads.set(self._open)
 
-    async def _receive(self, media: MediaRecord, body: Body, staged: Staged) -> MediaRecord:
-        kind = await self._stream(media, body, staged)
-        return await self.complete(media, kind, staged)
+    def incoming(self) -> AbstractAsyncContextManager[Incoming]:
+        """Room for the bytes of an object."""
+        return open_incoming(self._blobs, self._scratch)
 
-    async def complete(self, media: MediaRecord, kind: MediaType, staged: Staged) -> MediaRecord:
+    async def complete(
+        self, media: MediaRecord, kind: MediaType, incoming: Incoming
+    ) -> MediaRecord:
         """Makes the object of all its bytes. Raises `MediaError`, or the store's errors."""
-        info = await staged.finish()
+        info = await incoming.finish()
         if media.stored and media.blob_hash != info.digest:
             raise Taken("other bytes were stored under this ticket")
         if media.blob_hash not in (b"", info.digest):
             raise BadRequest("the bytes do not have the announced digest")
         if media.stored:
             return media
-        found = await self._intake.describe(kind, staged, media.purpose)
-        await staged.commit()
+        found = await self._intake.describe(kind, incoming, media.purpose)
+        await incoming.commit()
         pending = self._committer.submit(
             StoreMedia(
                 media_id=media.id,
@@ -156,22 +161,19 @@ class Uploads:
             return await anext(pieces, None)
         raise Stalled("the body has stalled")
 
-    async def _stream(self, media: MediaRecord, body: Body, staged: Staged) -> MediaType:
+    async def _stream(self, media: MediaRecord, body: Body, incoming: Incoming) -> MediaType:
         """Everything that comes, up to the announced size and not a byte more."""
         kind: MediaType | None = None
-        begin = b""
         pieces = aiter(body)
         with self.progress.follow(media, media.id, {}) as at:
             while (piece := await self.next_piece(pieces)) is not None:
-                if staged.size + len(piece) > media.size:
+                if incoming.size + len(piece) > media.size:
                     raise TooLarge(f"the ticket is for {media.size} bytes")
-                if kind is None:
-                    begin += piece[:SNIFF_BYTES]
-                    if len(begin) >= min(SNIFF_BYTES, media.size):
-                        kind = known_type(begin)
-                await staged.write(piece)
+                await incoming.write(piece)
+                if kind is None and len(incoming.begin) >= min(SNIFF_BYTES, media.size):
+                    kind = known_type(incoming.begin)
                 self._metrics.uploaded_bytes.inc(len(piece))
-                at(staged.size)
-        if staged.size != media.size:
-            raise BadRequest(f"{staged.size} of {media.size} bytes came")
-        return kind or known_type(begin)
+                at(incoming.size)
+        if incoming.size != media.size:
+            raise BadRequest(f"{incoming.size} of {media.size} bytes came")
+        return kind or known_type(incoming.begin)

@@ -41,10 +41,6 @@ class Staged(Protocol):
         """Ends the writing and says what was written; nothing is visible yet."""
         ...
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        """What was written, after `finish`."""
-        ...
-
     async def commit(self) -> BlobInfo:
         """Makes the blob exist. When it returns the bytes are durable, whole, and readable by
         their digest, even where a damaged copy lay before."""

@@ -286,9 +286,6 @@ class LocalStaged:
         )
         return info
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        return LocalBlob(self._store, self._fd, self._finished()).chunks()
-
     def _finished(self) -> Manifest:
         if self._manifest is None:
             raise RuntimeError("finish() comes first")

@@ -99,9 +99,6 @@ class MemoryStaged:
             raise RuntimeError("finish() comes first")
         return self._info
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        return MemoryBlob(self._finished(), bytes(self._data)).chunks()
-
     async def commit(self) -> BlobInfo:
         await trio.lowlevel.checkpoint()
         info = self._finished()

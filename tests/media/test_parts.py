@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from media.errors import MediaError, OffsetConflict
 from media.parts import PartUploads
 from media.resumable import Upload
 from media.urls import UploadUrl
+from store.blobs import MemoryBlobs
+from store.blobs.memory import MemoryBlob
 from store.collect import BLOB_GRACE_MS, TICKET_GRACE_MS, collect
 from store.records import MediaRecord
 from tests.media import samples
@@ -196,6 +200,33 @@ async def test_of_two_requests_at_one_offset_one_is_kept(tmp_path: Path) -> None
             nursery.start_soon(one, JPEG[:HALF])
             nursery.start_soon(one, JPEG[: HALF - 1])
         assert sorted(ends) == ["kept", "refused"]
+
+
+class Counting(MemoryBlobs):
+    """Counts how often each blob is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: Counter[bytes] = Counter()
+
+    @asynccontextmanager
+    async def open(self, digest: bytes) -> AsyncIterator[MemoryBlob]:
+        self.read[digest] += 1
+        async with super().open(digest) as blob:
+            yield blob
+
+
+async def test_many_parts_are_read_once_to_make_the_object(tmp_path: Path) -> None:
+    blobs = Counting()
+    pieces = [JPEG[at : at + 99] for at in range(0, len(JPEG), 99)]
+    async with open_host(tmp_path, blobs=blobs) as host:
+        media = await host.reserve(JPEG)
+        for number, piece in enumerate(pieces):
+            await patch(host, host.ticket(media), number * 99, piece)
+        assert (await host.row(media.id)).blob_hash == hashlib.sha256(JPEG).digest()
+    wanted = Counter(hashlib.sha256(piece).digest() for piece in pieces)
+    assert len(pieces) > 20
+    assert blobs.read == wanted  # and the object itself not at all
 
 
 async def test_parts_are_kept_as_long_as_their_ticket(tmp_path: Path) -> None:

@@ -377,11 +377,6 @@ class CassandraStaged:
             raise RuntimeError("finish() comes first")
         return self._info
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        info = self._finished()
-        manifest = Manifest(self.loose.generation, info.size, 0)
-        return CassandraBlob(self._store, info.digest, manifest).chunks()
-
     async def commit(self) -> BlobInfo:
         info = self._finished()
         if self.fate is not Fate.WANTED:
