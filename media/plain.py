@@ -12,7 +12,7 @@ import re
 from enum import Enum
 from typing import Literal, NamedTuple
 
-_LINE = re.compile(rb"(GET|HEAD) (/m/[A-Za-z0-9._/-]*)(?:\?([A-Za-z0-9._=&-]*))? HTTP/1\.1\r\n")
+_LINE = re.compile(rb"(GET|HEAD) (/m/[A-Za-z0-9._,/-]*)(?:\?([A-Za-z0-9._=&-]*))? HTTP/1\.1\r\n")
 _FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*\r\n)+")
 _BEGINS = (b"GET /m/", b"HEAD /m/")
 

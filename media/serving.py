@@ -114,7 +114,7 @@ class Serving:
         self, media: MediaRecord, url: MediaUrl, caching: str, fields: Fields, head: bool
     ) -> Answer:
         ext = url.ext or chosen_format(fields.get("Accept") or "")
-        found = await self._variants.get(media, PRESETS[url.preset], ext)
+        found = await self._variants.get(media, url.options or PRESETS[url.preset], ext)
         source = BytesSource(found.data, found.digest)
         vary = "" if url.ext else "Accept"
         return answer(source, MIMES[ext], caching, fields, head=head, vary=vary)

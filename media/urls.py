@@ -1,6 +1,7 @@
 """The grammar of the media host's URLs, and their signatures (pure).
 
     /m/{media_id}/{preset}.{ext}    a variant; without .{ext} the Accept header chooses
+    /m/{media_id}/{options}.{ext}   one made to order, signed: see `media.options`
     /m/{media_id}/original          the bytes as they were uploaded
     /m/{media_id}/{form}            motion in another form: see `media.motion.forms`
     /m/{media_id}/hls/{file}        a file of the adaptive stream of a video, index.m3u8 first
@@ -8,7 +9,9 @@
     /u/{media_id}/{partial}?n=…     a partial upload of n bytes, to be joined with others
 
 A signed `/m/` URL ends in `?v={viewer}&e={expires_ms}&s={signature}`. The signature is
-HMAC-SHA256 over the raw bytes before `&s=`, in base64url. In that of a stream the grant stands
+HMAC-SHA256 over the raw bytes before `&s=`, in base64url. Options of public objects end in
+`?s={signature}` alone, over the path: it gives leave to make the picture, and to see nothing that
+is not public. In that of a stream the grant stands
 before the file (`hls/{viewer}.{expires_ms}.{signature}/index.m3u8`), so that it is a part of what
 the playlists name: it is signed up to its last dot. There is one spelling of each URL:
 an escaped, reordered, repeated or unknown part is no URL of ours, so what was signed is what
@@ -26,7 +29,9 @@ from urllib.parse import urlsplit
 
 from media.formats import MIMES
 from media.motion.forms import FORMS, STREAM, VOICE
+from media.options import MAX_TEXT, MIDDLE, BadOptions, Options, checked, parse
 from media.presets import DEFAULT, PRESET_NAMES
+from rpc.proto import media_pb2
 from store.records import MediaRecord, MotionState
 
 ORIGINAL = "original"
@@ -41,6 +46,10 @@ _MEDIA = re.compile(
         b"|".join(sorted(ext.encode() for ext in MIMES)),
     )
 )
+_OPTIONS = re.compile(
+    rb"/m/(?P<id>[0-9a-f]{32})/(?P<options>(?:fit|fill|crop),[a-z0-9,-]{1,%d})(?:\.(?P<ext>%b))?"
+    % (MAX_TEXT, b"|".join(sorted(ext.encode() for ext in MIMES)))
+)
 _FORM = re.compile(
     rb"/m/(?P<id>[0-9a-f]{32})/(?P<form>%b)"
     % b"|".join(re.escape(name.encode()) for name in sorted(FORMS))
@@ -54,6 +63,7 @@ _UPLOAD = re.compile(rb"/u/(?P<id>[0-9a-f]{32})(?:/(?P<partial>[0-9a-f]{32}))?")
 _GRANT = re.compile(
     rb"v=(?P<viewer>%b)&e=(?P<expires>%b)&s=(?P<signature>%b)" % (_NUMBER, _NUMBER, _SIGNATURE)
 )
+_LEAVE = re.compile(rb"s=(?P<signature>%b)" % _SIGNATURE)
 _TICKET = re.compile(
     rb"n=(?P<bytes>%b)&e=(?P<expires>%b)&s=(?P<signature>%b)" % (_NUMBER, _NUMBER, _SIGNATURE)
 )
@@ -96,6 +106,7 @@ class MediaUrl:
     viewer_id: int = 0
     expires_ms: int = 0
     file: str = ""  # of the adaptive stream, where the preset is "hls"
+    options: Options | None = None  # in place of a preset
 
     @property
     def is_form(self) -> bool:
@@ -135,11 +146,27 @@ class Signer:
             return ""
         return f"/m/{media.id}/hls/index.m3u8"
 
-    def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
+    def private_url(
+        self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int, ext: str = "jpg"
+    ) -> str:
         if preset == STREAM:
             return self._signed_stream(media.id, viewer_id, expires_ms)
-        name = (preset if preset in FORMS else f"{preset}.jpg") if preset else ORIGINAL
+        if not preset:
+            name = ORIGINAL
+        else:
+            name = preset if preset in FORMS or not ext else f"{preset}.{ext}"
         return self._signed(f"/m/{media.id}/{name}?v={viewer_id}&e={expires_ms}")
+
+    def variant_url(
+        self, media: MediaRecord, variant: media_pb2.Variant, viewer_id: int, expires_ms: int
+    ) -> str:
+        ext = variant.format
+        if ext and ext not in MIMES:
+            raise BadOptions("no such format")
+        path = f"/m/{media.id}/{options_of(variant)}" + (f".{ext}" if ext else "")
+        if not media.purpose.is_public:
+            return self._signed(f"{path}?v={viewer_id}&e={expires_ms}")
+        return f"{self._base}{path}?s={_signature(self._keys[0], path.encode()).decode()}"
 
     # For answers about an upload: references, so that a client stays with the way it came
 
@@ -186,6 +213,8 @@ class Signer:
             viewer_id, expires_ms = self._parse_grant(path, query, now_ms)
             preset, _, ext = form["form"].decode().partition(".")
             return MediaUrl(form["id"].decode(), preset, ext, viewer_id, expires_ms)
+        if made := _OPTIONS.fullmatch(path):
+            return self._parse_options(made, query, now_ms)
         target = _MEDIA.fullmatch(path)
         if target is None or (target["preset"] == ORIGINAL.encode() and target["ext"]):
             raise BadUrl("no such path")
@@ -197,6 +226,23 @@ class Signer:
             viewer_id=viewer_id,
             expires_ms=expires_ms,
         )
+
+    def _parse_options(self, found: re.Match[bytes], query: bytes, now_ms: int) -> MediaUrl:
+        """What is signed is looked at only when its signature is good, so that nobody else finds
+        out how it is read."""
+        if not query:
+            raise BadSignature("options need a signature")
+        viewer_id = expires_ms = 0
+        if leave := _LEAVE.fullmatch(query):
+            self._check(found[0], leave["signature"], now_ms + 1, now_ms)
+        else:
+            viewer_id, expires_ms = self._parse_grant(found[0], query, now_ms)
+        ext = (found["ext"] or b"").decode()
+        try:
+            options = parse(found["options"].decode(), ext)
+        except BadOptions as error:
+            raise BadUrl(str(error)) from error
+        return MediaUrl(found["id"].decode(), "", ext, viewer_id, expires_ms, options=options)
 
     def _parse_grant(self, path: bytes, query: bytes, now_ms: int) -> tuple[int, int]:
         """Viewer and end of a signed link; zeros of an unsigned one."""
@@ -246,6 +292,41 @@ class Signer:
             raise BadSignature("a wrong signature")
         if now_ms >= expires_ms:
             raise Expired("the link has expired")
+
+
+_MODES = {
+    media_pb2.VARIANT_FIT: "fit",
+    media_pb2.VARIANT_FILL: "fill",
+    media_pb2.VARIANT_CROP: "crop",
+}
+
+
+def options_of(variant: media_pb2.Variant) -> Options:
+    """Raises `BadOptions`."""
+    mode = _MODES.get(variant.mode)
+    if mode is None:
+        raise BadOptions("the mode is fit, fill or crop")
+    focus = MIDDLE
+    if variant.HasField("focus"):
+        x, y = variant.focus.x, variant.focus.y
+        if not (0 <= x <= 1 and 0 <= y <= 1):  # nor is NaN
+            raise BadOptions("the focus is 0 to 1 from the left and from the top")
+        focus = (round(x * 1000), round(y * 1000))
+    box = variant.box
+    return checked(
+        Options(
+            mode,
+            variant.width,
+            variant.height,
+            box=(box.left, box.top, box.width, box.height) if variant.HasField("box") else None,
+            focus=focus,
+            enlarge=variant.enlarge,
+            blur=variant.blur,
+            quality=variant.quality,
+            frame=variant.frame,
+        ),
+        variant.format,
+    )
 
 
 def _is_video(media: MediaRecord) -> bool:

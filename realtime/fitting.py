@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from media.formats import MIMES
 from media.motion.forms import LINKED, VOICE
 from media.presets import LARGEST, PRESET_NAMES
 from media.urls import Signer
@@ -165,6 +166,7 @@ def fittings_of(
         tickets=TicketSettings(
             presets=PRESET_NAMES | LINKED,
             largest=LARGEST,
+            formats=frozenset(MIMES),
             voice=VOICE,
             max_bytes=settings.max_upload,
             quota=settings.quota,

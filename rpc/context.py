@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ParamSpec, Protocol, TypeVar
 
-from rpc.proto import frames_pb2
+from rpc.proto import frames_pb2, media_pb2
 from store.changes.base import Change, Op
 from store.records import MediaRecord
 from store.transaction import Query
@@ -107,8 +107,19 @@ class MediaUrls(Protocol):
         """The path of the HLS playlist of a public video; empty for anything else."""
         ...
 
-    def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
-        """A URL of the object for one viewer until it expires."""
+    def private_url(
+        self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int, ext: str = "jpg"
+    ) -> str:
+        """A URL of the object for one viewer until it expires. `ext` is the preset's; empty:
+        the client's Accept chooses."""
+        ...
+
+    def variant_url(
+        self, media: MediaRecord, variant: media_pb2.Variant, viewer_id: int, expires_ms: int
+    ) -> str:
+        """A URL of a picture made to order: of a private object for one viewer until it expires,
+        of a public one for everybody and for ever. Raises `ValueError`, which says what is wrong
+        with the variant."""
         ...
 
 

@@ -26,7 +26,7 @@ from rpc.proto import models_pb2 as rpc_dot_proto_dot_models__pb2
 from rpc.proto import options_pb2 as rpc_dot_proto_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/media.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"\x94\x01\n\x13\x43reateUploadRequest\x12,\n\x07purpose\x18\x01 \x01(\x0e\x32\x13.sunwire.v1.PurposeB\x06\x92\xb5\x18\x02\x08\x01\x12\x1e\n\x04size\x18\x02 \x01(\x03\x42\x10\x92\xb5\x18\x0c\x08\x01(\x01\x30\x80\x80\x80\x80\x10\x38\x01\x12\x18\n\x06sha256\x18\x03 \x01(\x0c\x42\x08\x92\xb5\x18\x04\x10 \x18 \x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x92\xb5\x18\x03\x18\xc8\x01\"\x84\x01\n\x14\x43reateUploadResponse\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12&\n\x05media\x18\x05 \x01(\x0b\x32\x17.sunwire.v1.MediaObject\"\x11\n\x0fGetUsageRequest\"A\n\x10GetUsageResponse\x12\x0f\n\x07objects\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05quota\x18\x03 \x01(\x03\"-\n\x0fGetMediaRequest\x12\x1a\n\x08media_id\x18\x01 \x01(\tB\x08\x92\xb5\x18\x04\x08\x01\x18 \"G\n\x10LinkMediaRequest\x12\x1b\n\tmedia_ids\x18\x01 \x03(\tB\x08\x92\xb5\x18\x04\x08\x01 d\x12\x16\n\x06preset\x18\x02 \x01(\tB\x06\x92\xb5\x18\x02\x18\x10\">\n\tMediaLink\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\"9\n\x11LinkMediaResponse\x12$\n\x05links\x18\x01 \x03(\x0b\x32\x15.sunwire.v1.MediaLink2\xbd\x02\n\x05Media\x12[\n\x0c\x43reateUpload\x12\x1f.sunwire.v1.CreateUploadRequest\x1a .sunwire.v1.CreateUploadResponse\"\x08\x8a\xb5\x18\x04\x10\x05\x18\x01\x12G\n\x08GetUsage\x12\x1b.sunwire.v1.GetUsageRequest\x1a\x1c.sunwire.v1.GetUsageResponse\"\x00\x12\x42\n\x08GetMedia\x12\x1b.sunwire.v1.GetMediaRequest\x1a\x17.sunwire.v1.MediaObject\"\x00\x12J\n\tLinkMedia\x12\x1c.sunwire.v1.LinkMediaRequest\x1a\x1d.sunwire.v1.LinkMediaResponse\"\x00\x42\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rpc/proto/media.proto\x12\nsunwire.v1\x1a\x16rpc/proto/models.proto\x1a\x17rpc/proto/options.proto\"\x94\x01\n\x13\x43reateUploadRequest\x12,\n\x07purpose\x18\x01 \x01(\x0e\x32\x13.sunwire.v1.PurposeB\x06\x92\xb5\x18\x02\x08\x01\x12\x1e\n\x04size\x18\x02 \x01(\x03\x42\x10\x92\xb5\x18\x0c\x08\x01(\x01\x30\x80\x80\x80\x80\x10\x38\x01\x12\x18\n\x06sha256\x18\x03 \x01(\x0c\x42\x08\x92\xb5\x18\x04\x10 \x18 \x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x92\xb5\x18\x03\x18\xc8\x01\"\x84\x01\n\x14\x43reateUploadResponse\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12&\n\x05media\x18\x05 \x01(\x0b\x32\x17.sunwire.v1.MediaObject\"\x11\n\x0fGetUsageRequest\"A\n\x10GetUsageResponse\x12\x0f\n\x07objects\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05quota\x18\x03 \x01(\x03\"-\n\x0fGetMediaRequest\x12\x1a\n\x08media_id\x18\x01 \x01(\tB\x08\x92\xb5\x18\x04\x08\x01\x18 \"_\n\x10LinkMediaRequest\x12\x1b\n\tmedia_ids\x18\x01 \x03(\tB\x08\x92\xb5\x18\x04\x08\x01 d\x12\x16\n\x06preset\x18\x02 \x01(\tB\x06\x92\xb5\x18\x02\x18\x10\x12\x16\n\x06\x66ormat\x18\x03 \x01(\tB\x06\x92\xb5\x18\x02\x18\x08\"{\n\x07\x43ropBox\x12\x18\n\x04left\x18\x01 \x01(\x05\x42\n\x92\xb5\x18\x06\x30\xff\xff\x03\x38\x01\x12\x17\n\x03top\x18\x02 \x01(\x05\x42\n\x92\xb5\x18\x06\x30\xff\xff\x03\x38\x01\x12\x1d\n\x05width\x18\x03 \x01(\x05\x42\x0e\x92\xb5\x18\n\x08\x01(\x01\x30\xff\xff\x03\x38\x01\x12\x1e\n\x06height\x18\x04 \x01(\x05\x42\x0e\x92\xb5\x18\n\x08\x01(\x01\x30\xff\xff\x03\x38\x01\"\"\n\nFocalPoint\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\"\xac\x02\n\x07Variant\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x17.sunwire.v1.VariantModeB\x06\x92\xb5\x18\x02\x08\x01\x12\x18\n\x05width\x18\x02 \x01(\x05\x42\t\x92\xb5\x18\x05\x30\x80 8\x01\x12\x19\n\x06height\x18\x03 \x01(\x05\x42\t\x92\xb5\x18\x05\x30\x80 8\x01\x12 \n\x03\x62ox\x18\x04 \x01(\x0b\x32\x13.sunwire.v1.CropBox\x12%\n\x05\x66ocus\x18\x05 \x01(\x0b\x32\x16.sunwire.v1.FocalPoint\x12\x0f\n\x07\x65nlarge\x18\x06 \x01(\x08\x12\x16\n\x04\x62lur\x18\x07 \x01(\x05\x42\x08\x92\xb5\x18\x04\x30\x64\x38\x01\x12\x19\n\x07quality\x18\x08 \x01(\x05\x42\x08\x92\xb5\x18\x04\x30\x64\x38\x01\x12\x18\n\x05\x66rame\x18\t \x01(\x05\x42\t\x92\xb5\x18\x05\x30\x8fN8\x01\x12\x16\n\x06\x66ormat\x18\n \x01(\tB\x06\x92\xb5\x18\x02\x18\x08\"`\n\x13LinkVariantsRequest\x12\x1b\n\tmedia_ids\x18\x01 \x03(\tB\x08\x92\xb5\x18\x04\x08\x01 \x14\x12,\n\x07variant\x18\x02 \x01(\x0b\x32\x13.sunwire.v1.VariantB\x06\x92\xb5\x18\x02\x08\x01\">\n\tMediaLink\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\"9\n\x11LinkMediaResponse\x12$\n\x05links\x18\x01 \x03(\x0b\x32\x15.sunwire.v1.MediaLink*[\n\x0bVariantMode\x12\x17\n\x13VARIANT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVARIANT_FIT\x10\x01\x12\x10\n\x0cVARIANT_FILL\x10\x02\x12\x10\n\x0cVARIANT_CROP\x10\x03\x32\x95\x03\n\x05Media\x12[\n\x0c\x43reateUpload\x12\x1f.sunwire.v1.CreateUploadRequest\x1a .sunwire.v1.CreateUploadResponse\"\x08\x8a\xb5\x18\x04\x10\x05\x18\x01\x12G\n\x08GetUsage\x12\x1b.sunwire.v1.GetUsageRequest\x1a\x1c.sunwire.v1.GetUsageResponse\"\x00\x12\x42\n\x08GetMedia\x12\x1b.sunwire.v1.GetMediaRequest\x1a\x17.sunwire.v1.MediaObject\"\x00\x12J\n\tLinkMedia\x12\x1c.sunwire.v1.LinkMediaRequest\x1a\x1d.sunwire.v1.LinkMediaResponse\"\x00\x12V\n\x0cLinkVariants\x12\x1f.sunwire.v1.LinkVariantsRequest\x1a\x1d.sunwire.v1.LinkMediaResponse\"\x06\x8a\xb5\x18\x02\x10\nB\x12\n\x0e\x61pp.sunwire.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,8 +48,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINKMEDIAREQUEST'].fields_by_name['media_ids']._serialized_options = b'\222\265\030\004\010\001 d'
   _globals['_LINKMEDIAREQUEST'].fields_by_name['preset']._loaded_options = None
   _globals['_LINKMEDIAREQUEST'].fields_by_name['preset']._serialized_options = b'\222\265\030\002\030\020'
+  _globals['_LINKMEDIAREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_LINKMEDIAREQUEST'].fields_by_name['format']._serialized_options = b'\222\265\030\002\030\010'
+  _globals['_CROPBOX'].fields_by_name['left']._loaded_options = None
+  _globals['_CROPBOX'].fields_by_name['left']._serialized_options = b'\222\265\030\0060\377\377\0038\001'
+  _globals['_CROPBOX'].fields_by_name['top']._loaded_options = None
+  _globals['_CROPBOX'].fields_by_name['top']._serialized_options = b'\222\265\030\0060\377\377\0038\001'
+  _globals['_CROPBOX'].fields_by_name['width']._loaded_options = None
+  _globals['_CROPBOX'].fields_by_name['width']._serialized_options = b'\222\265\030\n\010\001(\0010\377\377\0038\001'
+  _globals['_CROPBOX'].fields_by_name['height']._loaded_options = None
+  _globals['_CROPBOX'].fields_by_name['height']._serialized_options = b'\222\265\030\n\010\001(\0010\377\377\0038\001'
+  _globals['_VARIANT'].fields_by_name['mode']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['mode']._serialized_options = b'\222\265\030\002\010\001'
+  _globals['_VARIANT'].fields_by_name['width']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['width']._serialized_options = b'\222\265\030\0050\200 8\001'
+  _globals['_VARIANT'].fields_by_name['height']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['height']._serialized_options = b'\222\265\030\0050\200 8\001'
+  _globals['_VARIANT'].fields_by_name['blur']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['blur']._serialized_options = b'\222\265\030\0040d8\001'
+  _globals['_VARIANT'].fields_by_name['quality']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['quality']._serialized_options = b'\222\265\030\0040d8\001'
+  _globals['_VARIANT'].fields_by_name['frame']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['frame']._serialized_options = b'\222\265\030\0050\217N8\001'
+  _globals['_VARIANT'].fields_by_name['format']._loaded_options = None
+  _globals['_VARIANT'].fields_by_name['format']._serialized_options = b'\222\265\030\002\030\010'
+  _globals['_LINKVARIANTSREQUEST'].fields_by_name['media_ids']._loaded_options = None
+  _globals['_LINKVARIANTSREQUEST'].fields_by_name['media_ids']._serialized_options = b'\222\265\030\004\010\001 \024'
+  _globals['_LINKVARIANTSREQUEST'].fields_by_name['variant']._loaded_options = None
+  _globals['_LINKVARIANTSREQUEST'].fields_by_name['variant']._serialized_options = b'\222\265\030\002\010\001'
   _globals['_MEDIA'].methods_by_name['CreateUpload']._loaded_options = None
   _globals['_MEDIA'].methods_by_name['CreateUpload']._serialized_options = b'\212\265\030\004\020\005\030\001'
+  _globals['_MEDIA'].methods_by_name['LinkVariants']._loaded_options = None
+  _globals['_MEDIA'].methods_by_name['LinkVariants']._serialized_options = b'\212\265\030\002\020\n'
+  _globals['_VARIANTMODE']._serialized_start=1287
+  _globals['_VARIANTMODE']._serialized_end=1378
   _globals['_CREATEUPLOADREQUEST']._serialized_start=87
   _globals['_CREATEUPLOADREQUEST']._serialized_end=235
   _globals['_CREATEUPLOADRESPONSE']._serialized_start=238
@@ -61,11 +93,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMEDIAREQUEST']._serialized_start=458
   _globals['_GETMEDIAREQUEST']._serialized_end=503
   _globals['_LINKMEDIAREQUEST']._serialized_start=505
-  _globals['_LINKMEDIAREQUEST']._serialized_end=576
-  _globals['_MEDIALINK']._serialized_start=578
-  _globals['_MEDIALINK']._serialized_end=640
-  _globals['_LINKMEDIARESPONSE']._serialized_start=642
-  _globals['_LINKMEDIARESPONSE']._serialized_end=699
-  _globals['_MEDIA']._serialized_start=702
-  _globals['_MEDIA']._serialized_end=1019
+  _globals['_LINKMEDIAREQUEST']._serialized_end=600
+  _globals['_CROPBOX']._serialized_start=602
+  _globals['_CROPBOX']._serialized_end=725
+  _globals['_FOCALPOINT']._serialized_start=727
+  _globals['_FOCALPOINT']._serialized_end=761
+  _globals['_VARIANT']._serialized_start=764
+  _globals['_VARIANT']._serialized_end=1064
+  _globals['_LINKVARIANTSREQUEST']._serialized_start=1066
+  _globals['_LINKVARIANTSREQUEST']._serialized_end=1162
+  _globals['_MEDIALINK']._serialized_start=1164
+  _globals['_MEDIALINK']._serialized_end=1226
+  _globals['_LINKMEDIARESPONSE']._serialized_start=1228
+  _globals['_LINKMEDIARESPONSE']._serialized_end=1285
+  _globals['_MEDIA']._serialized_start=1381
+  _globals['_MEDIA']._serialized_end=1786
 # @@protoc_insertion_point(module_scope)

@@ -668,6 +668,14 @@ class MediaService(ABC):
     ) -> media_pb2.LinkMediaResponse:
         """Signed, expiring URLs, bound to the caller, of media that he may see; others are left out."""
 
+    @abstractmethod
+    async def link_variants(
+        self, ctx: CallContext, request: media_pb2.LinkVariantsRequest
+    ) -> media_pb2.LinkMediaResponse:
+        """The same of pictures made to order, which nobody gets without a signature. Links to public
+        media are bound to no viewer and do not expire: they are the same for everybody, so caches
+        keep one picture. What has no picture is left out."""
+
 
 class MediaClient:
     """Typed calls of the Media service over any `Caller`."""
@@ -701,6 +709,13 @@ class MediaClient:
     ) -> media_pb2.LinkMediaResponse:
         return await self._caller.call(
             "Media.LinkMedia", request, media_pb2.LinkMediaResponse, timeout=timeout
+        )
+
+    async def link_variants(
+        self, request: media_pb2.LinkVariantsRequest, *, timeout: float | None = None
+    ) -> media_pb2.LinkMediaResponse:
+        return await self._caller.call(
+            "Media.LinkVariants", request, media_pb2.LinkMediaResponse, timeout=timeout
         )
 
 

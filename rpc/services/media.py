@@ -16,6 +16,8 @@ from store.queries.media import usage
 from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord, Purpose
 
+AUTO = "auto"  # the format that Accept chooses
+
 
 @dataclass(frozen=True)
 class TicketSettings:
@@ -24,6 +26,7 @@ class TicketSettings:
 
     presets: frozenset[str]
     largest: str
+    formats: frozenset[str] = frozenset()  # extensions of presets
     voice: str = ""  # of sound, that stands for an original
     max_bytes: int = 32 * 1024 * 1024
     quota: int = 0  # bytes of each user; 0: any number
@@ -107,6 +110,9 @@ class Media(MediaService):
     ) -> media_pb2.LinkMediaResponse:
         if request.preset and request.preset not in self._settings.presets:
             raise CallError(Code.INVALID_ARGUMENT, "no such preset", details={"field": "preset"})
+        if request.format not in ("", AUTO, *self._settings.formats):
+            raise CallError(Code.INVALID_ARGUMENT, "no such format", details={"field": "format"})
+        ext = "" if request.format == AUTO else request.format or "jpg"
         wanted: Sequence[str] = list(dict.fromkeys(request.media_ids))
         found = await ctx.read(viewable_media, ctx.user_id, wanted)
         expires_ms = ctx.now_ms + self._settings.link_ms
@@ -115,7 +121,7 @@ class Media(MediaService):
                 media_pb2.MediaLink(
                     media_id=one.id,
                     url=self._urls.private_url(
-                        one, ctx.user_id, self._preset(ctx, one, request.preset), expires_ms
+                        one, ctx.user_id, self._preset(ctx, one, request.preset), expires_ms, ext
                     ),
                     expires_ms=expires_ms,
                 )
@@ -123,6 +129,30 @@ class Media(MediaService):
                 if one.stored
             ]
         )
+
+    async def link_variants(
+        self, ctx: CallContext, request: media_pb2.LinkVariantsRequest
+    ) -> media_pb2.LinkMediaResponse:
+        wanted: Sequence[str] = list(dict.fromkeys(request.media_ids))
+        found = await ctx.read(viewable_media, ctx.user_id, wanted)
+        expires_ms = ctx.now_ms + self._settings.link_ms
+        links = []
+        for one in (found[media_id] for media_id in wanted if media_id in found):
+            if not one.stored or not one.still:
+                continue
+            try:
+                url = self._urls.variant_url(one, request.variant, ctx.user_id, expires_ms)
+            except ValueError as error:
+                raise CallError(
+                    Code.INVALID_ARGUMENT, str(error), details={"field": "variant"}
+                ) from error
+            lasting = one.purpose.is_public
+            links.append(
+                media_pb2.MediaLink(
+                    media_id=one.id, url=url, expires_ms=0 if lasting else expires_ms
+                )
+            )
+        return media_pb2.LinkMediaResponse(links=links)
 
     def _preset(self, ctx: CallContext, media: MediaRecord, preset: str) -> str:
         if preset or media.owner_id == ctx.user_id:

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 import structlog.testing
 import trio
+from msgspec import structs
 from PIL import Image
 
 from media.formats import MIMES
 from media.presets import PRESETS
 from media.slots import Priority
 from media.workers import Lane
+from rpc.proto import media_pb2
 from store.blobs import Blob, MemoryBlobs
 from store.changes.messages import DeleteMessage, SendMessage
 from store.changes.rooms import OpenDirect
 from store.errors import Corrupt
-from store.records import Purpose
+from store.records import MediaRecord, Purpose
 from tests.media import host, samples
 from tests.media.host import BASE, NOW, OTHER, OWNER, Host, Reply, open_host
 
@@ -391,3 +393,79 @@ async def test_answers_are_counted(tmp_path: Path) -> None:
         }
         assert set(counted.values()) == {1.0}
         assert host.signer.private_url(media, 1, "", NOW).startswith(BASE)
+
+
+# Options.
+
+
+def ordered(host: Host, media: MediaRecord, viewer: int = OWNER, **fields: Any) -> str:
+    """A link to a picture made to order."""
+    values: dict[str, Any] = {"mode": media_pb2.VARIANT_FIT, "width": 100, "format": "png"}
+    url = host.signer.variant_url(
+        media, media_pb2.Variant(**(values | fields)), viewer, NOW + 60_000
+    )
+    return url.removeprefix(BASE)
+
+
+async def test_options_are_served_to_whoever_has_the_signature(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.stored(samples.jpeg(400, 300))
+        link = ordered(host, media)
+        reply = await host.get(link)
+        assert size_of(reply) == (100, 75)
+        assert reply.headers["content-type"] == "image/png"
+        assert reply.headers["cache-control"] == IMMUTABLE
+        assert is_safe(reply)
+        filled = ordered(host, media, mode=media_pb2.VARIANT_FILL, height=100, format="", blur=2)
+        reply = await host.get(filled, Accept="image/webp")
+        assert size_of(reply) == (100, 100)
+        assert (reply.headers["content-type"], reply.headers["vary"]) == ("image/webp", "Accept")
+        for bent in (link.partition("?")[0], link.replace("w-100", "w-101"), link + "&s=1"):
+            reply = await host.get(bent)
+            assert (reply.status, reply.code) == (403, "PERMISSION_DENIED"), bent
+
+
+async def test_a_signature_for_everybody_opens_nothing_that_is_private(tmp_path: Path) -> None:
+    """It was made when the object was public, say, or by a key that leaked to a cache."""
+    async with open_host(tmp_path) as host:
+        media = await host.stored(samples.jpeg(), Purpose.CHAT)
+        as_public = ordered(host, structs.replace(media, purpose=Purpose.POST))
+        assert "v=" not in as_public
+        assert (await host.get(as_public)).status == 404
+        assert (await host.get(ordered(host, media))).status == 200
+        assert (await host.get(ordered(host, media, OTHER))).status == 404
+        host.clock.ms = NOW + 60_000
+        assert (await host.get(ordered(host, media))).status == 403
+
+
+async def test_equal_options_are_one_entry_in_the_cache(tmp_path: Path) -> None:
+    """A preset and options that say the same, of two objects with the same bytes."""
+    async with open_host(tmp_path) as host:
+        one, other = await host.stored(samples.jpeg()), await host.stored(samples.jpeg())
+        replies = [
+            await host.get(f"/m/{one.id}/small.png"),
+            await host.get(ordered(host, other, width=320, height=320)),
+        ]
+        assert replies[0].body == replies[1].body
+        assert host.jobs.count("render") == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"width": 4096, "enlarge": True}, "too many pixels"),
+        ({"frame": 1}, "no such frame"),
+        (
+            {"mode": media_pb2.VARIANT_CROP, "box": media_pb2.CropBox(left=500, width=1, height=1)},
+            "outside",
+        ),
+    ],
+)
+async def test_options_that_do_not_fit_the_picture(
+    tmp_path: Path, fields: dict[str, Any], words: str
+) -> None:
+    async with open_host(tmp_path) as host:
+        media = await host.stored(samples.png(10, 10_000 if "enlarge" in fields else 10))
+        reply = await host.get(ordered(host, media, **fields))
+        assert (reply.status, reply.code) == (422, "IMAGE_REFUSED")
+        assert words in reply.json["error"]["message"]

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from media.formats import MIMES
 from media.presets import PRESET_NAMES
-from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer, UploadUrl
+from media.urls import (
+    BadSignature,
+    BadUrl,
+    Expired,
+    MediaUrl,
+    Signer,
+    UploadUrl,
+    options_of,
+)
+from rpc.proto import media_pb2
 from store.records import MediaRecord, Purpose
 
 KEY = b"k" * 32
@@ -190,3 +199,154 @@ def test_only_stored_public_media_have_a_public_url() -> None:
     assert signer.public_url(media(purpose=Purpose.POST)) == f"/m/{ID}/medium.jpg"
     assert signer.public_url(media(purpose=Purpose.CHAT)) == ""
     assert signer.public_url(media(purpose=Purpose.AVATAR, stored=False)) == ""
+
+
+# Options.
+
+FIT, FILL, CROP = media_pb2.VARIANT_FIT, media_pb2.VARIANT_FILL, media_pb2.VARIANT_CROP
+
+variants = st.one_of(
+    st.builds(
+        media_pb2.Variant,
+        mode=st.just(FIT),
+        width=st.integers(1, 4096),
+        height=st.integers(0, 4096),
+        enlarge=st.booleans(),
+        blur=st.integers(0, 100),
+        frame=st.integers(0, 9999),
+        format=st.sampled_from(["", *MIMES]),
+    ),
+    st.builds(
+        media_pb2.Variant,
+        mode=st.sampled_from([FILL, CROP]),
+        width=st.integers(1, 3000),
+        height=st.integers(1, 3000),
+        focus=st.builds(media_pb2.FocalPoint, x=st.floats(0, 1), y=st.floats(0, 1)),
+        quality=st.integers(0, 100),
+        format=st.just("webp"),
+    ),
+    st.builds(
+        media_pb2.Variant,
+        mode=st.just(CROP),
+        width=st.integers(0, 4096),
+        box=st.builds(
+            media_pb2.CropBox,
+            left=st.integers(0, 65535),
+            top=st.integers(0, 65535),
+            width=st.integers(1, 65535),
+            height=st.integers(1, 65535),
+        ),
+        format=st.just("avif"),
+    ),
+).filter(lambda variant: variant.width * variant.height < 9_000_000)
+
+
+@given(media_id=ids, variant=variants, viewer=numbers, now=numbers)
+def test_a_link_to_options_comes_back_as_it_was_made(
+    media_id: str, variant: media_pb2.Variant, viewer: int, now: int
+) -> None:
+    """Bound to its viewer where the object is private; for everybody and ever where it is not."""
+    options = options_of(variant)
+    private = split(signer.variant_url(media(media_id), variant, viewer, now + 1))
+    wanted = MediaUrl(media_id, "", variant.format, viewer, now + 1, options=options)
+    assert signer.parse_media(*private, now) == wanted
+    with pytest.raises(Expired):
+        signer.parse_media(*private, now + 1)
+    public = split(signer.variant_url(media(media_id, Purpose.POST), variant, viewer, now))
+    wanted = MediaUrl(media_id, "", variant.format, options=options)
+    assert signer.parse_media(*public, now + 10**9) == wanted
+
+
+@given(variant=variants, purpose=st.sampled_from([Purpose.POST, Purpose.CHAT]), data=st.data())
+def test_no_change_of_a_byte_of_options_is_accepted(
+    variant: media_pb2.Variant, purpose: Purpose, data: st.DataObject
+) -> None:
+    path, query = split(signer.variant_url(media(purpose=purpose), variant, 77, 10**13))
+    whole = path + b"?" + query
+    index = data.draw(st.integers(0, len(whole) - 1))
+    piece = data.draw(st.sampled_from([b"", b"0", b"1", b",", b"-", b"&", b"?", b"%", b"w-9"]))
+    changed = whole[:index] + piece + whole[index + data.draw(st.integers(0, 3)) :]
+    if changed == whole:
+        return
+    new_path, _, new_query = changed.partition(b"?")
+    with pytest.raises((BadUrl, BadSignature)):
+        signer.parse_media(new_path, new_query, 0)
+
+
+def test_options_need_a_signature() -> None:
+    for ext in ("", ".jpg", ".avif"):
+        with pytest.raises(BadSignature, match="need"):
+            signer.parse_media(f"/m/{ID}/fit,w-10{ext}".encode(), b"", 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "fit,w-010",
+        "fit,h-10,w-10",
+        "fit,w-10,w-10",
+        "fit,w-10,x-1",
+        "fit,w-4097",
+        "fill,w-4096,h-4096",
+        "fit,w-10,q-101",
+        "fit",
+        "fit,w-10,blur-0",
+    ],
+)
+def test_even_well_signed_options_have_one_spelling_and_limits(options: str) -> None:
+    path = f"/m/{ID}/{options}.jpg".encode()
+    signature = urlsafe_b64encode(hmac.digest(KEY, path, hashlib.sha256)).rstrip(b"=")
+    with pytest.raises(BadUrl):
+        signer.parse_media(path, b"s=" + signature, 0)
+    with pytest.raises(BadUrl):
+        signer.parse_media(path, _signed_by_hand(path, b"v=1&e=9999"), 0)
+
+
+def test_leave_to_make_a_picture_is_no_leave_to_see_another() -> None:
+    """The two kinds of signatures do not stand for each other, nor for other paths."""
+    variant = media_pb2.Variant(mode=FIT, width=10, format="jpg")
+    path, public = split(signer.variant_url(media(purpose=Purpose.POST), variant, 7, 10**13))
+    same, private = split(signer.variant_url(media(), variant, 7, 10**13))
+    assert path == same
+    signature = public.removeprefix(b"s=")
+    for query in (b"v=7&e=9999999999999&s=" + signature, b"v=7&" + public, public + b"&s=x"):
+        with pytest.raises(BadSignature):
+            signer.parse_media(path, query, 0)
+    with pytest.raises(BadSignature):
+        signer.parse_media(path, b"s=" + private.rpartition(b"s=")[2], 0)
+    with pytest.raises(BadSignature):
+        signer.parse_media(f"/m/{ID}/original".encode(), public, 0)
+    with pytest.raises(BadSignature):
+        signer.parse_media(path.replace(b"w-10", b"w-11"), public, 0)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        media_pb2.Variant(width=10),
+        media_pb2.Variant(mode=99, width=10),  # type: ignore[arg-type]
+        media_pb2.Variant(mode=FIT),
+        media_pb2.Variant(mode=FIT, width=10, format="svg"),
+        media_pb2.Variant(mode=FIT, width=10, quality=50),
+        media_pb2.Variant(mode=FIT, width=10, quality=50, format="png"),
+        media_pb2.Variant(mode=FIT, width=10, box=media_pb2.CropBox(width=1, height=1)),
+        media_pb2.Variant(
+            mode=FILL, width=10, height=10, focus=media_pb2.FocalPoint(x=float("nan"))
+        ),
+        media_pb2.Variant(mode=FILL, width=10, height=10, focus=media_pb2.FocalPoint(y=1.01)),
+        media_pb2.Variant(mode=FILL, width=4096, height=4096),
+        media_pb2.Variant(mode=CROP, box=media_pb2.CropBox(left=-1, width=1, height=1)),
+    ],
+)
+def test_what_makes_no_sense_is_not_signed(variant: media_pb2.Variant) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        signer.variant_url(media(), variant, 1, 10**13)
+
+
+@pytest.mark.parametrize(
+    ("ext", "name"), [("avif", "small.avif"), ("", "small"), ("jpg", "small.jpg")]
+)
+def test_a_private_preset_in_another_format(ext: str, name: str) -> None:
+    path, query = split(signer.private_url(media(), 1, "small", 10**13, ext))
+    assert path.endswith(name.encode())
+    assert signer.parse_media(path, query, 0) == MediaUrl(ID, "small", ext, 1, 10**13)

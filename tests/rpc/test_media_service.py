@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from media.formats import MIMES
 from media.presets import LARGEST, PRESET_NAMES
 from media.urls import Expired, MediaUrl, Signer
 from realtime.events.batcher import Batcher
@@ -25,7 +26,9 @@ from store.sqlite import SqliteStore
 from tests.closing import until_the_end
 
 NOW = 1_700_000_000_000
-SETTINGS = TicketSettings(presets=PRESET_NAMES, largest=LARGEST, max_bytes=1000)
+SETTINGS = TicketSettings(
+    presets=PRESET_NAMES, largest=LARGEST, formats=frozenset(MIMES), max_bytes=1000
+)
 EXPIRES = NOW + SETTINGS.link_ms
 HASH = hashlib.sha256(b"photograph").digest()
 signer = Signer([b"k" * 32], "http://media.test")
@@ -252,4 +255,80 @@ async def test_an_unknown_preset_is_refused() -> None:
         with pytest.raises(CallError) as caught:
             await world.link(1, "0" * 32, preset="gigantic")
         assert caught.value.code == Code.INVALID_ARGUMENT
+        world.batcher.close()
+
+
+async def variants_of(
+    world: World, user_id: int, *media_ids: str, **fields: Any
+) -> list[media_pb2.MediaLink]:
+    values: dict[str, Any] = {"mode": media_pb2.VARIANT_FIT, "width": 100, "format": "webp"}
+    answer = await world.service.link_variants(
+        world.ctx(user_id),
+        media_pb2.LinkVariantsRequest(
+            media_ids=media_ids, variant=media_pb2.Variant(**(values | fields))
+        ),
+    )
+    return list(answer.links)
+
+
+async def test_variants_of_private_media_are_bound_to_the_caller_and_expire() -> None:
+    async with trio.open_nursery() as nursery:
+        world = await open_world(nursery)
+        mine = (await world.create()).media_id
+        await world.store_bytes(mine)
+        (link,) = await variants_of(world, 1, mine)
+        found = parsed(link.url)
+        assert (found.viewer_id, str(found.options), found.ext) == (1, "fit,w-100", "webp")
+        assert found.expires_ms == link.expires_ms == EXPIRES
+        assert await variants_of(world, 2, mine) == []
+        world.batcher.close()
+
+
+async def test_variants_of_public_media_are_the_same_for_everybody_and_for_ever() -> None:
+    async with trio.open_nursery() as nursery:
+        world = await open_world(nursery)
+        public = (await world.create(purpose=models_pb2.PURPOSE_POST)).media_id
+        pending = (await world.create(purpose=models_pb2.PURPOSE_POST)).media_id
+        await world.store_bytes(public)
+        (own,) = await variants_of(world, 1, public, pending, "0" * 32)
+        (other,) = await variants_of(world, 2, public, pending)
+        assert own == other
+        assert own.expires_ms == 0
+        assert parsed(own.url, EXPIRES * 2).viewer_id == 0
+        world.batcher.close()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"mode": 0}, {"width": 0}, {"format": "svg"}, {"quality": 5, "format": "png"}]
+)
+async def test_a_variant_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
+    async with trio.open_nursery() as nursery:
+        world = await open_world(nursery)
+        mine = (await world.create()).media_id
+        await world.store_bytes(mine)
+        with pytest.raises(CallError) as caught:
+            await variants_of(world, 1, mine, **fields)
+        assert (caught.value.code, caught.value.details["field"]) == (
+            Code.INVALID_ARGUMENT,
+            "variant",
+        )
+        world.batcher.close()
+
+
+async def test_a_preset_is_linked_in_the_format_that_is_asked_for() -> None:
+    async with trio.open_nursery() as nursery:
+        world = await open_world(nursery)
+        mine = (await world.create()).media_id
+        await world.store_bytes(mine)
+        for asked, ext in (("", "jpg"), ("avif", "avif"), ("auto", "")):
+            answer = await world.service.link_media(
+                world.ctx(1),
+                media_pb2.LinkMediaRequest(media_ids=[mine], preset="small", format=asked),
+            )
+            assert parsed(answer.links[0].url).ext == ext
+        with pytest.raises(CallError) as caught:
+            await world.service.link_media(
+                world.ctx(1), media_pb2.LinkMediaRequest(media_ids=[mine], format="svg")
+            )
+        assert caught.value.details["field"] == "format"
         world.batcher.close()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from realtime.testing import new_key
 from rpc.errors import Code
-from rpc.proto import frames_pb2
+from rpc.proto import frames_pb2, media_pb2
 from store.records import Purpose
 from tests.realtime.calls.scene import PASSWORD, Scene
 
@@ -54,6 +54,9 @@ async def _followed(scene: Scene) -> Fields:
 async def _blocked(scene: Scene) -> Fields:
     await scene.ann.call("Blocks.BlockUser", user_id=scene.eve.user_id)
     return {"user_id": scene.eve.user_id}
+
+
+VARIANT = {"mode": media_pb2.VARIANT_FIT, "width": 100}
 
 
 def nothing(scene: Scene) -> Fields:
@@ -150,6 +153,9 @@ ROWS: dict[str, Row] = {
     "Media.GetUsage": Row(lambda s: {}),
     "Media.GetMedia": Row(lambda s: {"media_id": s.stored[Purpose.CHAT]}),
     "Media.LinkMedia": Row(lambda s: {"media_ids": [s.stored[Purpose.CHAT]]}),
+    "Media.LinkVariants": Row(
+        lambda s: {"media_ids": [s.stored[Purpose.CHAT]], "variant": VARIANT}
+    ),
 }
 
 
@@ -302,5 +308,11 @@ STRANGERS: dict[tuple[str, str], list[Case]] = {
     ],
     ("Media.LinkMedia", "media_ids"): [
         Case(Outcome.LEFT_OUT, lambda s: {"media_ids": [s.stored[Purpose.CHAT]]})
+    ],
+    ("Media.LinkVariants", "media_ids"): [
+        Case(
+            Outcome.LEFT_OUT,
+            lambda s: {"media_ids": [s.stored[Purpose.CHAT]], "variant": VARIANT},
+        )
     ],
 }

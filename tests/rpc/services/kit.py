@@ -16,7 +16,7 @@ from realtime.events.batcher import Batcher
 from rpc.dispatch import Dispatcher
 from rpc.errors import CallError, Code
 from rpc.metrics import CallMetrics
-from rpc.proto import stubs
+from rpc.proto import media_pb2, stubs
 from rpc.proto.frames_pb2 import Call, Committed
 from rpc.registry import SERVICES, Registry
 from rpc.views import Views
@@ -40,8 +40,15 @@ class Urls:
     def stream_url(self, media: MediaRecord) -> str:
         return f"/s/{media.id}" if media.purpose.is_public else ""
 
-    def private_url(self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int) -> str:
+    def private_url(
+        self, media: MediaRecord, viewer_id: int, preset: str, expires_ms: int, ext: str = "jpg"
+    ) -> str:
         return f"/p/{media.id}/{viewer_id}"
+
+    def variant_url(
+        self, media: MediaRecord, variant: media_pb2.Variant, viewer_id: int, expires_ms: int
+    ) -> str:
+        return f"/p/{media.id}/{viewer_id}/{variant.width}"
 
 
 class Person:
