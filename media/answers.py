@@ -98,10 +98,11 @@ class Answer:
 
 def failure(error: MediaError, *, head: bool = False) -> Answer:
     """The answer to a request that is refused."""
-    body = json.dumps({"error": {"code": error.code, "message": error.message}}).encode()
-    headers = {
+    told = {"error": {"code": error.code, "message": error.message}}
+    body = json.dumps(error.problem | told).encode()
+    headers = error.headers | {
         "Cache-Control": "no-store",
-        "Content-Type": "application/json",
+        "Content-Type": "application/problem+json" if error.problem else "application/json",
         "Content-Length": str(len(body)),
     }
     if error.retry_after:

@@ -33,7 +33,7 @@ from media.answers import SAFE_HEADERS, Answer, failure
 from media.body import BODY, MediaConnection
 from media.cache import Cached, DiskCache
 from media.cors import Cors
-from media.errors import BadRequest, Gone, MediaError, Missing, OffsetConflict
+from media.errors import BadRequest, Gone, MediaError, Missing
 from media.flights import Flights
 from media.fronts import Asked
 from media.limits import Limits
@@ -48,7 +48,7 @@ from media.scratch import Scratch
 from media.serving import Serving, refusal
 from media.settings import MediaSettings
 from media.uploads import Uploads
-from media.urls import Expired, Signer
+from media.urls import BadSignature, BadUrl, Expired, Signer
 from media.variants import Variants
 from media.workers import Workers, open_workers
 from rpc.context import Clock, Committer, Reads
@@ -238,20 +238,23 @@ class _Host:
 
     async def resume(self, rest: str) -> Response:
         """An upload in parts, in either of the two protocols."""
-        if request.method == "OPTIONS":
-            return Response(
-                b"", status=204, headers=tus.capabilities(self._deps.settings.max_upload_bytes)
-            )
         method = request.method
         is_tus = "Tus-Resumable" in request.headers
         if is_tus and method == "POST":  # for clients that cannot say what they mean
             method = request.headers.get("X-HTTP-Method-Override", method)
         path, query = _raw_target()
         now_ms = self._deps.clock.now_ms()
+        most = self._deps.settings.max_upload_bytes
         try:
             ticket = self._deps.signer.parse_upload(path, query, now_ms)
-        except Expired as error:
-            raise Gone(str(error)) from error
+        except (BadUrl, BadSignature, Expired) as error:
+            if method == "OPTIONS":
+                return _empty(204, tus.capabilities(most) | draft.limits(most))
+            if isinstance(error, Expired):
+                raise (Gone if is_tus else Missing)(str(error)) from error
+            raise
+        if method == "OPTIONS":
+            return _empty(204, tus.capabilities(most) | draft.limits(ticket.max_bytes))
         self._limits.ticket(ticket.media_id)
         scope: Any = request.scope
         asked = Asked(
@@ -286,8 +289,6 @@ class _Host:
         else:
             known = refusal(error, request.path)
         response = _response(failure(known))
-        if isinstance(error, OffsetConflict):
-            response.headers["Upload-Offset"] = str(error.offset)
         if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or []))
         return response

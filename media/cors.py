@@ -26,6 +26,7 @@ _UPLOADED = (
     "Upload-Draft-Interop-Version",
     "Upload-Expires",
     "Upload-Length",
+    "Upload-Limit",
     "Upload-Offset",
 )
 """Fields of answers that pages may read."""

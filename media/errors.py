@@ -5,6 +5,7 @@ MediaError            an answer with a status, a code and a message as JSON
     NotAllowed        403  a signature that is missing, wrong or expired
     Missing           404  no such media, or none that this viewer may know of
     Stalled           408  the body did not come in time: send it again
+    Completed         400  the upload is complete, and takes nothing more
     Taken             409  other bytes were stored under this ticket
     OffsetConflict    409  the upload is at another offset: ask where, and go on from there
     Gone              410  the upload's time is over
@@ -34,6 +35,9 @@ class MediaError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.headers: dict[str, str] = {}
+        self.problem: dict[str, object] = {}
+        """Members of a problem (RFC 9457) that says the same; empty for none."""
 
 
 class BadRequest(MediaError):
@@ -62,6 +66,11 @@ class OffsetConflict(MediaError):
     def __init__(self, offset: int) -> None:
         super().__init__(f"the upload is at offset {offset}")
         self.offset = offset
+        self.headers["Upload-Offset"] = str(offset)
+
+
+class Completed(MediaError):
+    status, code = 400, "CONFLICT"
 
 
 class Gone(MediaError):

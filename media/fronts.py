@@ -26,12 +26,25 @@ class Asked:
 
     def number(self, name: str) -> int | None:
         """A header's number of bytes; None without one. Raises `BadRequest`."""
-        value = self.headers.get(name)
-        if value is None:
+        if name not in self.headers:
             return None
+        value = self._bare(name)
         if not (value.isascii() and value.isdigit() and len(value) < 19):
             raise BadRequest(f"{name} is no number of bytes")
         return int(value)
+
+    def boolean(self, name: str) -> bool | None:
+        """A header's boolean (RFC 9651), whatever parameters it has; None without one, and for
+        anything else."""
+        return {"?0": False, "?1": True}.get(self._bare(name))
+
+    @property
+    def media_type(self) -> str:
+        """Of the body, without parameters; "" without one."""
+        return self._bare("Content-Type").lower()
+
+    def _bare(self, name: str) -> str:
+        return self.headers.get(name, "").partition(";")[0].strip()
 
     @property
     def has_body(self) -> bool:

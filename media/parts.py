@@ -14,6 +14,7 @@ import trio
 from media.errors import (
     BadRequest,
     Busy,
+    Gone,
     MediaError,
     MediaRefused,
     Missing,
@@ -38,7 +39,6 @@ from store.queries.upload_partials import Partial, join_of, partials_of
 from store.queries.upload_parts import (
     Part,
     add_part,
-    begin_anew,
     drop_partial,
     standing,
     upload_parts,
@@ -96,13 +96,16 @@ class PartUploads:
         content_length: int | None,
         now_ms: int,
         checksum: Checksum | None = None,
+        *,
+        last: bool = True,
     ) -> tuple[MediaRecord, Upload]:
-        """Takes a body that goes on from `offset`; with the last byte the object is stored.
+        """Takes a body that goes on from `offset`; with the last byte the object is stored,
+        unless the client says that this is not the `last` request.
 
         What has come when the client leaves, or stalls, is kept; with a checksum all of it or
         nothing. A request that comes for the same upload ends this one, and so does a faster
         one on another server. Raises `MediaError`, or the store's errors; after a refusal of
-        the bytes themselves the upload is at 0 again.
+        the whole there is no upload any more.
         """
         with self._uploads.counted(), trio.move_on_after(self._settings.upload_seconds):
             async with self.turns.take(ticket.upload_id) as turn:
@@ -119,8 +122,13 @@ class PartUploads:
                     if turn.waiting.cancelled_caught:
                         _, upload = await self.look(ticket)
                         raise OffsetConflict(upload.offset)
-                return await self._settled(media, upload), upload
+                return await self._settled(media, upload) if last else media, upload
         raise Busy("the upload takes too long: go on from its offset")
+
+    async def stand(self, ticket: UploadUrl) -> tuple[MediaRecord, Upload]:
+        """Where an upload stands, now that no request is at it."""
+        async with self.turns.take(ticket.upload_id):
+            return await self.look(ticket)
 
     async def settle(self, ticket: UploadUrl) -> tuple[MediaRecord, Upload]:
         """Where an upload stands; one that has all its bytes, but whose server died before it
@@ -138,7 +146,7 @@ class PartUploads:
         media = await self._uploads.reserved(ticket)
         async with self.turns.take(ticket.upload_id):
             if not ticket.partial:
-                if not await self._committer.submit(DropTicket(media_id=media.id)).wait():
+                if not await self._drop(media):
                     raise Taken("the upload is finished")
                 return
             try:
@@ -224,11 +232,16 @@ class PartUploads:
                             await incoming.write(chunk)
                 return await self._uploads.complete(media, known_type(incoming.begin), incoming)
             except (NotFound, Corrupt) as error:
-                await self._reads.write(begin_anew, media.id)
-                raise Busy("what had come is damaged: begin anew") from error
+                await self._drop(media)
+                raise Gone("what had come is damaged: get a new ticket") from error
             except (WrongType, BadRequest, MediaRefused):
-                await self._reads.write(begin_anew, media.id)
+                await self._drop(media)
                 raise
+
+    async def _drop(self, media: MediaRecord) -> bool:
+        """False for one that is finished. An offset that was told is never taken back: where
+        the bytes are no good there is no upload any more."""
+        return bool(await self._committer.submit(DropTicket(media_id=media.id)).wait())
 
 
 class _Taking:

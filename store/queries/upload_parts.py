@@ -116,13 +116,6 @@ async def drop_parts(tx: Transaction, media_ids: Sequence[str]) -> None:
 
 
 @procedure
-async def begin_anew(tx: Transaction, media_id: str) -> None:
-    """The upload has no bytes again, nor parts, nor is it made of others."""
-    await drop_parts(tx, [media_id])
-    await tx.run("DELETE FROM upload_joins WHERE media_id = ?", (media_id,))
-
-
-@procedure
 async def drop_partial(tx: Transaction, media_id: str, partial: str) -> None:
     """Raises `NotFound`, and `Conflict` for one that is a piece of the whole by now."""
     await tx.rows("SELECT id FROM media WHERE id = ?" + tx.dialect.for_update(), (media_id,))

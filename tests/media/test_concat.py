@@ -15,7 +15,6 @@ from media.resumable import PARTIAL, Upload
 from store.collect import BLOB_GRACE_MS, TICKET_GRACE_MS, collect
 from store.queries.media import media_by_id
 from store.queries.upload_partials import MAX_PARTIALS, join_of, join_partials, partials_of
-from store.queries.upload_parts import begin_anew
 from store.records import MediaRecord
 from tests.media import samples
 from tests.media.host import NOW, OTHER, Host, Reply, open_host
@@ -224,15 +223,15 @@ async def test_an_upload_that_was_said_to_be_made_of_others_is_made_at_the_next_
         assert (await host.row(media.id)).stored
 
 
-async def test_bytes_that_are_refused_set_all_back(tmp_path: Path) -> None:
+async def test_bytes_that_are_refused_end_the_ticket(tmp_path: Path) -> None:
     async with open_host(tmp_path) as host:
         text = b"no photograph" * 9
         media = await host.reserve(text)
         piece = await partial(host, media, text)
         assert (await final(host, media, piece)).status == 415
         assert (await tus(host, "HEAD", piece)).status == 404
-        head = await tus(host, "HEAD", host.ticket(media))
-        assert (head.headers["upload-offset"], "upload-concat" in head.headers) == ("0", False)
+        assert (await tus(host, "HEAD", host.ticket(media))).status == 404
+        assert await host.store.read(partials_of, media.id) == []
 
 
 async def test_partial_uploads_are_kept_as_long_as_their_ticket(tmp_path: Path) -> None:
@@ -262,15 +261,6 @@ async def test_the_owner_is_told_of_all_partial_uploads_together(tmp_path: Path)
         assert received == sorted(received)
         assert received[-1] > 1_200_000
         assert {one[3] for one in host.progress} == {len(data)}
-
-
-async def test_anew(tmp_path: Path) -> None:
-    async with open_host(tmp_path) as host:
-        media = await host.reserve(JPEG)
-        await said(host, media, await partial(host, media, JPEG))
-        await host.store.write(begin_anew, media.id)
-        assert await host.store.read(partials_of, media.id) == []
-        assert (await patch(host, host.ticket(media), JPEG)).status == 204
 
 
 # The pure parts.

@@ -21,6 +21,7 @@ from media.urls import UploadUrl
 from store.blobs import MemoryBlobs
 from store.blobs.memory import MemoryBlob
 from store.collect import BLOB_GRACE_MS, TICKET_GRACE_MS, collect
+from store.errors import Corrupt, NotFound
 from store.records import MediaRecord
 from tests.media import samples
 from tests.media.host import NOW, Host, Reply, open_host
@@ -86,29 +87,30 @@ async def test_a_terminated_upload_is_gone(tmp_path: Path) -> None:
         assert (await tus(host, "HEAD", host.ticket(media))).status == 404
 
 
-async def test_what_is_no_image_leaves_the_upload_at_its_beginning(tmp_path: Path) -> None:
+async def test_what_is_no_image_ends_the_ticket(tmp_path: Path) -> None:
+    """An offset that was told is not taken back: there is no upload any more."""
     async with open_host(tmp_path) as host:
         broken = JPEG[:HALF]
         media = await host.reserve(broken)
         await patch(host, host.ticket(media), 0, broken[:100])
         assert (await patch(host, host.ticket(media), 100, broken[100:])).status == 422
-        assert await offset_of(host, host.ticket(media)) == 0
+        assert (await tus(host, "HEAD", host.ticket(media))).status == 404
+        assert (await host.put(host.ticket(media), broken)).status == 404
 
 
-async def test_the_draft_from_the_first_request_to_the_object(tmp_path: Path) -> None:
-    async with open_host(tmp_path) as host:
+@pytest.mark.parametrize("damage", ["gone", "other bytes"])
+async def test_parts_that_are_damaged_end_the_ticket(tmp_path: Path, damage: str) -> None:
+    class Damaged(MemoryBlobs):
+        @asynccontextmanager
+        async def open(self, digest: bytes) -> AsyncIterator[MemoryBlob]:
+            raise NotFound("gone") if damage == "gone" else Corrupt("damaged")
+            yield  # type: ignore[unreachable]
+
+    async with open_host(tmp_path, blobs=Damaged()) as host:
         media = await host.reserve(JPEG)
-        made = await host.request("POST", host.ticket(media), JPEG[:HALF], Upload_Complete="?0")
-        assert (made.status, made.headers["upload-complete"]) == (201, "?0")
-        path = made.headers["location"]
-        head = await host.request("HEAD", path)
-        assert head.headers["upload-offset"] == str(HALF)
-        rest = {"Content_Type": "application/partial-upload", "Upload_Complete": "?1"}
-        wrong = await host.request("PATCH", path, JPEG[HALF:], Upload_Offset="1", **rest)
-        assert (wrong.status, wrong.headers["upload-offset"]) == (409, str(HALF))
-        done = await host.request("PATCH", path, JPEG[HALF:], Upload_Offset=str(HALF), **rest)
-        assert (done.status, done.headers["upload-complete"]) == (200, "?1")
-        assert done.json["id"] == media.id
+        await patch(host, host.ticket(media), 0, JPEG[:HALF])
+        assert (await patch(host, host.ticket(media), HALF, JPEG[HALF:])).status == 410
+        assert (await tus(host, "HEAD", host.ticket(media))).status == 404
 
 
 # What cuts an upload off. Requests are made of the parts' own calls: a client that leaves is a

@@ -19,7 +19,6 @@ from store.queries.upload_partials import (
 )
 from store.queries.upload_parts import (
     add_part,
-    begin_anew,
     drop_partial,
     standing,
     upload_parts,
@@ -144,26 +143,19 @@ async def test_what_an_upload_is_made_of_is_said_once(world: Social) -> None:
     assert await read(world, standing) == (0, "final;x")
 
 
-@pytest.mark.parametrize("by_ticket", [True, False])
-async def test_all_goes_with_the_ticket_or_begins_anew(world: Social, by_ticket: bool) -> None:
+async def test_all_goes_with_the_ticket(world: Social) -> None:
     await begun(world)
     await world.store.write(join_partials, MEDIA, "final;x", [ONE, TWO])
-    if by_ticket:
-        await world.do(DropTicket(media_id=MEDIA))
-    else:
-        await world.store.write(begin_anew, MEDIA)
+    await world.do(DropTicket(media_id=MEDIA))
     assert await read(world, partials_of) == []
     assert await read(world, join_of) is None
     assert await world.store.read(referenced_blobs, [digest(1), digest(2)]) == set()
-    if by_ticket:
-        for wrong in (
-            world.store.write(add_partial, MEDIA, THREE, 1),
-            part(world, "", 0, 1, 1),
-        ):
-            with pytest.raises(NotFound):
-                await wrong
-    else:
-        await part(world, "", 0, 1, 1)
+    for wrong in (
+        world.store.write(add_partial, MEDIA, THREE, 1),
+        part(world, "", 0, 1, 1),
+    ):
+        with pytest.raises(NotFound):
+            await wrong
 
 
 async def test_an_upload_of_its_own_bytes_is_not_made_of_others(world: Social) -> None:
