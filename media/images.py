@@ -29,6 +29,7 @@ from media.formats import FORMATS, Format
 from media.geometry import as_stored, plan
 from media.options import Options
 from media.sniff import ImageType
+from media.thumbhash import thumbhash
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,7 @@ DECODERS = {
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the pool runs several processes already
 
 GAP = 1.5  # how much larger than wanted the averaging of whole pixels may leave an image
+HASHED = 32  # pixels, the longer side of what a hash is made of
 WHITE = (255, 255, 255)
 
 
@@ -64,6 +66,7 @@ class Inspection(NamedTuple):
     width: int  # pixels, as it is shown: the camera's orientation applied
     height: int
     color: str  # the dominant colour, "#rrggbb"
+    thumbhash: bytes
     frames: int
 
 
@@ -110,7 +113,7 @@ def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
         width, height = image.size
         if _orientation(image) >= 5:
             width, height = height, width
-        return Inspection(width, height, _dominant_color(image), frames)
+        return Inspection(width, height, _dominant_color(image), _thumbhash(image), frames)
 
 
 @_refusing
@@ -286,3 +289,14 @@ def _dominant_color(image: Image.Image) -> str:
     index = histogram.index(max(histogram))
     red, green, blue = (reduced.getpalette() or [])[index * 3 : index * 3 + 3]
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _thumbhash(image: Image.Image) -> bytes:
+    """Upright, on a third of the pixels that there might be: see there."""
+    scale = HASHED / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = _to_srgb(_resized(_true_color(image), (0, 0, *image.size), size)).convert("RGBA")
+    orientation = _orientation(image)
+    if orientation in _TURNS:
+        small = small.transpose(_TURNS[orientation])
+    return thumbhash(small.width, small.height, small.tobytes())

@@ -29,6 +29,7 @@ class Described:
     width: int = 0
     height: int = 0
     color: str = ""
+    thumbhash: bytes = b""
     motion: MotionRecord | None = None
     files: tuple[MediaFile, ...] = ()
 
@@ -64,7 +65,13 @@ class Intake:
         file = await incoming.file()
         async with self._workers.decodes.slot(Priority.UPLOAD) as slot:
             found = await slot.run("inspect", images.inspect, file, kind, self._settings.image)
-        return Described(mime=kind.value, width=found.width, height=found.height, color=found.color)
+        return Described(
+            mime=kind.value,
+            width=found.width,
+            height=found.height,
+            color=found.color,
+            thumbhash=found.thumbhash,
+        )
 
     async def _motion(self, kind: Container, file: Path) -> Described:
         limits = self._settings.motion
@@ -81,6 +88,7 @@ class Intake:
             width=found.width,
             height=found.height,
             color=still.color,
+            thumbhash=still.thumbhash,
             motion=_record(found, poster.digest),
             files=(MediaFile(digest=poster.digest, kind=FileKind.POSTER, size=poster.size),),
         )

@@ -24,6 +24,7 @@ from media.limits import Limits
 from media.motion.forms import FORMS, STREAM_MIMES
 from media.presets import PRESETS
 from media.settings import MediaSettings
+from media.thumbhash import is_transparent
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
 from media.variants import Variants
 from rpc.context import Clock, Reads
@@ -113,7 +114,9 @@ class Serving:
     async def _variant(
         self, media: MediaRecord, url: MediaUrl, caching: str, fields: Fields, head: bool
     ) -> Answer:
-        ext = url.ext or chosen_format(fields.get("Accept") or "")
+        ext = url.ext or chosen_format(
+            fields.get("Accept") or "", transparent=is_transparent(media.thumbhash)
+        )
         found = await self._variants.get(media, url.options or PRESETS[url.preset], ext)
         source = BytesSource(found.data, found.digest)
         vary = "" if url.ext else "Accept"

@@ -142,6 +142,7 @@ class Uploads:
                 width=found.width,
                 height=found.height,
                 color=found.color,
+                thumbhash=found.thumbhash,
                 motion=found.motion,
                 files=found.files,
             )

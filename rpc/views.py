@@ -52,6 +52,7 @@ class Views:
             width=record.width,
             height=record.height,
             color=record.color,
+            thumbhash=record.thumbhash,
             url=self._urls.public_url(record),
             motion=self._motion(record),
             changed=record.changed,

@@ -103,6 +103,7 @@ class MediaRecord(Record, frozen=True, kw_only=True):
     created_ms: int
     changed: int
     motion: MotionRecord | None = None
+    thumbhash: bytes = b""  # what it looks like; empty of sound, and of what came before there was
 
     @property
     def is_opaque(self) -> bool:

@@ -37,7 +37,7 @@ def upload(
     """Uploads a file and prints its media object as JSON.
 
     Prints the object as one line of JSON: `id`, `purpose`, `mime`, `size` (bytes), `width`
-    and `height` (pixels), `color`, `url` (empty for private media).
+    and `height` (pixels), `color`, `thumbhash` (base64), `url` (empty for private media).
 
     A failure is one JSON object on stderr and exit code 1.
     """

@@ -110,7 +110,7 @@ class Profile(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., about: _Optional[str] = ..., changed: _Optional[int] = ..., posts: _Optional[int] = ..., followers: _Optional[int] = ..., followings: _Optional[int] = ..., followed_by_me: _Optional[bool] = ..., follows_me: _Optional[bool] = ..., blocked_by_me: _Optional[bool] = ...) -> None: ...
 
 class MediaObject(_message.Message):
-    __slots__ = ("id", "purpose", "mime", "size", "width", "height", "color", "url", "motion", "changed")
+    __slots__ = ("id", "purpose", "mime", "size", "width", "height", "color", "url", "thumbhash", "motion", "changed")
     ID_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     MIME_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +119,7 @@ class MediaObject(_message.Message):
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     COLOR_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
+    THUMBHASH_FIELD_NUMBER: _ClassVar[int]
     MOTION_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -129,9 +130,10 @@ class MediaObject(_message.Message):
     height: int
     color: str
     url: str
+    thumbhash: bytes
     motion: Motion
     changed: int
-    def __init__(self, id: _Optional[str] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., mime: _Optional[str] = ..., size: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., color: _Optional[str] = ..., url: _Optional[str] = ..., motion: _Optional[_Union[Motion, _Mapping]] = ..., changed: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., mime: _Optional[str] = ..., size: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., color: _Optional[str] = ..., url: _Optional[str] = ..., thumbhash: _Optional[bytes] = ..., motion: _Optional[_Union[Motion, _Mapping]] = ..., changed: _Optional[int] = ...) -> None: ...
 
 class Motion(_message.Message):
     __slots__ = ("duration_ms", "video_codec", "audio_codec", "waveform", "state", "stream")

@@ -83,6 +83,7 @@ class ReserveMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             known.width,
             known.height,
             known.color,
+            known.thumbhash,
             known.motion,
         )
 
@@ -100,6 +101,7 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
     width: int
     height: int
     color: str
+    thumbhash: bytes = b""
     motion: MotionRecord | None = None
     """What is known of a video or of sound. One that says `PREPARING` makes work for whoever
     prepares it, unless the same bytes are prepared already."""
@@ -130,6 +132,7 @@ class StoreMedia(SingleChange[MediaRecord], frozen=True, kw_only=True):
             self.width,
             self.height,
             self.color,
+            self.thumbhash,
             await _to_prepare(tx, self.blob_hash, self.motion),
         )
         await drop_parts(tx, [self.media_id])
@@ -156,6 +159,7 @@ async def _stored(
     width: int,
     height: int,
     color: str,
+    thumbhash: bytes,
     motion: MotionRecord | None,
 ) -> MediaRecord:
     """Writes the row as stored, with its entry in the owner's stream."""
@@ -177,6 +181,7 @@ async def _stored(
         created_ms=pending.created_ms,
         changed=entry.position,  # also how a reader of the log finds the row
         motion=motion,
+        thumbhash=thumbhash,
     )
     await _insert(tx, stored)
     return stored
@@ -218,6 +223,7 @@ async def _insert(tx: WriteTransaction, media: MediaRecord) -> None:
         media.created_ms,
         media.changed,
         encoded_motion(media.motion),
+        media.thumbhash,
         tx.now_ms,  # nothing shows it yet
     ]
     await tx.run(tx.dialect.upsert("media", names[:1], names[1:]), row)

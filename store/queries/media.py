@@ -14,7 +14,7 @@ from store.transaction import Row, Transaction
 
 COLUMNS = (
     "id, owner_id, purpose, state, blob_hash, size, mime, width, height, color, name, "
-    "created_ms, changed, motion"
+    "created_ms, changed, motion, thumbhash"
 )
 
 
@@ -34,6 +34,7 @@ def media_of(row: Row) -> MediaRecord:
         created_ms=row[11],
         changed=row[12],
         motion=msgspec.json.decode(row[13], type=MotionRecord) if row[13] else None,
+        thumbhash=row[14],
     )
 
 

@@ -174,6 +174,7 @@ EXAMPLES: dict[type[Change[Any]], Callable[[Scene], Change[Any]]] = {
         width=4,
         height=3,
         color="#000000",
+        thumbhash=b"looks like",
     ),
     SettlePreparation: lambda scene: SettlePreparation(
         source=scene.film,

@@ -125,6 +125,7 @@ class Pool:
                 width=1,
                 height=1,
                 color="#000000",
+                thumbhash=b"looks like",
                 motion=MotionRecord(duration_ms=1, state=MotionState.PREPARING) if flag else None,
             ),
             lambda op: SettlePreparation(

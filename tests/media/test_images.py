@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from media.errors import MediaRefused
 from media.formats import FORMATS, MIMES
@@ -17,6 +17,7 @@ from media.images import _TURNS, DECODERS, ImageLimits, Inspection, inspect, ren
 from media.options import parse
 from media.presets import PRESETS
 from media.sniff import ImageType, sniff
+from media.thumbhash import MAX_BYTES, is_transparent
 from tests.media import samples
 
 LIMITS = ImageLimits()
@@ -86,6 +87,29 @@ def test_inspection(kind: ImageType) -> None:
     assert found.frames == 1
     red, green, blue = bytes.fromhex(found.color[1:])
     assert near((red, green, blue), samples.RED), found.color
+    assert 5 < len(found.thumbhash) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_hash_is_of_the_upright_picture(orientation: int) -> None:
+    data = samples.turned(orientation)
+    upright = samples.encoded("PNG", ImageOps.exif_transpose(opened(data)))
+    own = inspect(data, ImageType.JPEG, LIMITS).thumbhash
+    other = inspect(upright, ImageType.PNG, LIMITS).thumbhash
+    assert own[4] == other[4]  # shape
+    nibbles = [half for one in (own, other) for byte in one[5:] for half in (byte & 15, byte >> 4)]
+    half = len(nibbles) // 2
+    assert all(abs(one - two) <= 1 for one, two in zip(nibbles[:half], nibbles[half:], strict=True))
+
+
+def test_the_hash_knows_what_is_transparent() -> None:
+    for mode, transparent in (("RGB", False), ("RGBA", False), ("P", False)):
+        data = samples.encoded("PNG", samples.picture(mode=mode))
+        assert is_transparent(inspect(data, ImageType.PNG, LIMITS).thumbhash) == transparent
+    clear = samples.picture(mode="RGBA")
+    clear.putpixel((5, 5), (0, 0, 0, 0))
+    data = samples.encoded("PNG", clear)
+    assert is_transparent(inspect(data, ImageType.PNG, LIMITS).thumbhash)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -251,7 +275,7 @@ def test_too_many_frames(kind: str) -> None:
 
 ONLY_THE_LIST = """
 from io import BytesIO
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageOps, ImageStat
 from media.images import disable_other_decoders
 disable_other_decoders()
 assert set(Image.OPEN) == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}, set(Image.OPEN)

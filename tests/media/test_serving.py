@@ -172,6 +172,20 @@ async def test_accept_chooses_the_format_of_a_url_without_one(tmp_path: Path) ->
         assert "vary" not in (await host.get(path + ".jpg")).headers
 
 
+async def test_what_is_transparent_is_no_jpeg_where_png_is_taken(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        clear = await host.stored(samples.encoded("PNG", Image.new("RGBA", (9, 9))))
+        opaque = await host.stored(samples.png())
+        for media, accept, mime in (
+            (clear, "*/*", "image/png"),
+            (clear, "image/jpeg", "image/jpeg"),
+            (clear, "image/webp,*/*", "image/webp"),
+            (opaque, "*/*", "image/jpeg"),
+        ):
+            reply = await host.get(f"/m/{media.id}/small", Accept=accept)
+            assert reply.headers["content-type"] == mime
+
+
 async def test_only_get_and_head_are_taken(tmp_path: Path) -> None:
     async with open_host(tmp_path) as host:
         media = await host.stored(JPEG)

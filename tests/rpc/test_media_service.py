@@ -78,6 +78,7 @@ class World:
                 width=8,
                 height=6,
                 color="#ffffff",
+                thumbhash=b"looks like",
             )
         )
 
@@ -129,6 +130,7 @@ async def test_known_bytes_are_answered_with_the_finished_object() -> None:
         assert again.url == ""
         assert again.media_id == again.media.id != first.media_id
         assert (again.media.width, again.media.mime) == (8, "image/png")
+        assert (again.media.color, again.media.thumbhash) == ("#ffffff", b"looks like")
         assert again.media.url == f"/m/{again.media_id}/medium.jpg"
         world.batcher.close()
 

@@ -74,6 +74,7 @@ def store_media(number: int = 1, **values: Any) -> StoreMedia:
         "width": 40,
         "height": 30,
         "color": "#102030",
+        "thumbhash": b"looks like",
     }
     return StoreMedia(**(fields | values))
 
@@ -103,6 +104,7 @@ async def test_storing_fills_the_row_and_tells_the_owner(store: Store) -> None:
         30,
         "#102030",
     )
+    assert record.thumbhash == b"looks like"
     (entry,) = batch.entries
     assert (entry.kind, entry.stream, entry.sequence) == (
         Kind.MEDIA_STORED,
