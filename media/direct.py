@@ -107,6 +107,14 @@ class Direct:
         return found
 
 
+def _address_of(own: socket.socket) -> str:
+    """The peer's; "" where it has none, or is gone already."""
+    try:
+        return str(own.getpeername()[0]) if own.family != socket.AF_UNIX else ""
+    except OSError:
+        return ""
+
+
 class DirectConnection:
     """One connection, as long as its requests are plain."""
 
@@ -117,7 +125,7 @@ class DirectConnection:
         self._reader = Reader(
             max_bytes=direct.settings.max_header_bytes, max_fields=direct.settings.max_headers
         )
-        self._peer = str(own.getpeername()[0]) if own.family != socket.AF_UNIX else ""
+        self._peer = _address_of(own)
         self._forwarded: str | None = None
         self._client = direct.limits.client(self._peer, None)
         self.scope = trio.CancelScope()

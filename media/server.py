@@ -144,7 +144,12 @@ class Connection(TCPServer):
     async def run(self) -> None:
         try:
             await super().run()
-        except* (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError) as error:
+        except* (
+            OSError,  # of a peer that is gone already
+            trio.BrokenResourceError,
+            trio.ClosedResourceError,
+            h11.ProtocolError,
+        ) as error:
             log.info("media connection ended", error=repr(error.exceptions[0]))
         except* Exception as error:
             log.error("media connection failed", exc_info=error)

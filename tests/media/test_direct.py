@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -69,6 +71,17 @@ async def test_both_ways_answer_the_same_to_the_byte(tmp_path: Path) -> None:
                 assert one == other, (method, path, headers)
         counted = host.figure("sunwire_media_answers_total", kind="serve", status="206")
         assert counted > 0
+
+
+async def test_peers_that_are_gone_before_they_are_accepted_harm_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as serve:
+        media = await serve.host.stored(samples.jpeg())
+        for _ in range(10):  # without a checkpoint: nobody accepts meanwhile
+            with socket.create_connection(("127.0.0.1", serve.port)) as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for more in WAYS:
+            answer = await serve.exchange(get(f"/m/{media.id}/thumb.jpg", close=True, **more))
+            assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_requests_that_come_together_are_answered_in_order(tmp_path: Path) -> None:
