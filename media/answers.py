@@ -30,7 +30,7 @@ SAFE_HEADERS = {
 }
 """Of every answer: whatever the bytes are, nothing in them runs."""
 
-_SHOWN = SHOWN | {kind.value for kind in ImageType}
+_SHOWN = SHOWN | {kind.value for kind in ImageType} - {ImageType.HEIF.value}
 
 
 class Fields(Protocol):

@@ -24,6 +24,7 @@ from PIL import (
     ImageFilter,
 )
 
+from media import heif
 from media.errors import MediaRefused
 from media.formats import FORMATS, Format
 from media.geometry import as_stored, plan
@@ -40,7 +41,9 @@ DECODERS = {
     ImageType.WEBP: "WEBP",
     ImageType.GIF: "GIF",
     ImageType.AVIF: "AVIF",
+    ImageType.HEIF: "HEIF",
 }
+_ONE_PICTURE = ("HEIF", "MPO")  # with others behind or beside it, which are never shown
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the pool runs several processes already
 
 GAP = 1.5  # how much larger than wanted the averaging of whole pixels may leave an image
@@ -109,7 +112,8 @@ def inspect(source: Source, kind: ImageType, limits: ImageLimits) -> Inspection:
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         image = open_image(file, kind, limits)
         frames = _decode_all(image, limits)
-        image.seek(0)
+        if frames > 1:
+            image.seek(0)
         width, height = image.size
         if _orientation(image) >= 5:
             width, height = height, width
@@ -163,17 +167,23 @@ def encode(image: Image.Image, wanted: Format, quality: int = 0) -> bytes:
 
 def open_image(file: IO[bytes], kind: ImageType, limits: ImageLimits) -> ImageFile.ImageFile:
     """Reads the header and holds it against the limits before a pixel is decoded."""
+    if kind is ImageType.HEIF and "HEIF" not in Image.OPEN:
+        heif.register()
     image = Image.open(file, formats=[DECODERS[kind]])
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise MediaRefused("the image has no pixels")
-    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise MediaRefused("the image has too many pixels")
+    _check_size(image, limits)
     if not isinstance(
         image, GifImagePlugin.GifImageFile
     ):  # which would have to read all of it to know
         _check_frames(getattr(image, "n_frames", 1), image, limits)
     return image
+
+
+def _check_size(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise MediaRefused("the image has no pixels")
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise MediaRefused("the image has too many pixels")
 
 
 def _check_frames(frames: int, image: Image.Image, limits: ImageLimits) -> None:
@@ -183,8 +193,9 @@ def _check_frames(frames: int, image: Image.Image, limits: ImageLimits) -> None:
 
 
 def _decode_all(image: ImageFile.ImageFile, limits: ImageLimits) -> int:
-    if image.format == "MPO":  # a JPEG with more pictures behind it, which are never shown
+    if image.format in _ONE_PICTURE:
         image.load()
+        _check_size(image, limits)  # some decoders know it only now
         return 1
     frames = 0
     while True:
@@ -220,6 +231,8 @@ _TURNS = {
 
 def _go_to(image: ImageFile.ImageFile, frame: int) -> None:
     try:
+        if image.format in _ONE_PICTURE:
+            raise EOFError
         image.seek(frame)
     except EOFError:
         raise MediaRefused("the image has no such frame") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from media import images, motion
+from media import heif, images, motion
 from media.errors import WrongType
 from media.incoming import Incoming
 from media.motion import jobs
@@ -39,9 +39,11 @@ def known_type(begin: bytes) -> MediaType:
     kind = sniff(begin) or sniff_motion(begin)
     if kind is None:
         raise WrongType(
-            "only JPEG, PNG, WebP, GIF and AVIF images, MP4 and WebM video, and voice in MP4, WebM "
-            "and Ogg are taken"
+            f"only JPEG, PNG, WebP, GIF, AVIF{' and HEIF' * heif.AVAILABLE} images, MP4 and WebM "
+            "video, and voice in MP4, WebM and Ogg are taken"
         )
+    if kind is ImageType.HEIF and not heif.AVAILABLE:
+        raise WrongType("this server does not take HEIF: send a JPEG")
     return kind
 
 

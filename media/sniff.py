@@ -15,6 +15,7 @@ class ImageType(StrEnum):
     WEBP = "image/webp"
     GIF = "image/gif"
     AVIF = "image/avif"
+    HEIF = "image/heic"  # with the extra `heif`: see `media.heif`
 
 
 def sniff(data: bytes) -> ImageType | None:
@@ -27,15 +28,25 @@ def sniff(data: bytes) -> ImageType | None:
         return ImageType.GIF
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return ImageType.WEBP
-    if _is_avif(data):
-        return ImageType.AVIF
-    return None
+    return _by_brand(data)
 
 
-def _is_avif(data: bytes) -> bool:
-    """ISO base media with an AVIF brand: the major one, or one among the compatible."""
+_COMMON = (b"mif1", b"msf1")  # of every image in this container; the compatible brands tell more
+_AVIF = (b"avif", b"avis")
+_HEIF = (b"heic", b"heix", b"heim", b"heis")
+
+
+def _by_brand(data: bytes) -> ImageType | None:
+    """ISO base media with the brand of an image: the major one, or one among the compatible where
+    the major one says no more than that it is an image. Video may have those, too."""
     if data[4:8] != b"ftyp":
-        return False
+        return None
     size = min(int.from_bytes(data[:4]), len(data), SNIFF_BYTES)
-    brands = [data[8:12], *(data[at : at + 4] for at in range(16, size - 3, 4))]
-    return b"avif" in brands or b"avis" in brands
+    brands = [data[8:12]]
+    if brands[0] in _COMMON:
+        brands += [data[at : at + 4] for at in range(16, size - 3, 4)]
+    if any(brand in _AVIF for brand in brands):
+        return ImageType.AVIF
+    if any(brand in _HEIF for brand in brands):
+        return ImageType.HEIF
+    return None

@@ -51,7 +51,7 @@ def encode_clip(path: Path, kind: ImageType, form: str, limits: ImageLimits) -> 
     out = BytesIO()
     with path.open("rb") as file:
         image = open_image(file, kind, limits)
-        if not getattr(image, "is_animated", False):
+        if kind is ImageType.HEIF or not getattr(image, "is_animated", False):
             raise MotionRefused("the image does not move")
         size = fitted(image.size, MAX_SIDE)
         upright = Upright(size, 0)

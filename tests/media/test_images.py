@@ -14,9 +14,10 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 from media.errors import MediaRefused
 from media.formats import FORMATS, MIMES
 from media.images import _TURNS, DECODERS, ImageLimits, Inspection, inspect, render
+from media.motion.kinds import sniff_motion
 from media.options import parse
 from media.presets import PRESETS
-from media.sniff import ImageType, sniff
+from media.sniff import SNIFF_BYTES, ImageType, sniff
 from media.thumbhash import MAX_BYTES, is_transparent
 from tests.media import samples
 
@@ -62,7 +63,7 @@ def test_types_are_known_by_their_content(kind: ImageType) -> None:
         b"II*\0" + bytes(60),
         b"%!PS-Adobe-3.0 EPSF-3.0\n",
         b"RIFF\0\0\0\0WAVE",
-        b"\0\0\0\x20ftypheic\0\0\0\0mif1heic",
+        b"\0\0\0\x20ftypmif1\0\0\0\0mif1miaf",
         b"\0\0\0\x20ftypisom\0\0\0\0isomavc1",
         b" \xff\xd8\xff",
     ],
@@ -71,10 +72,38 @@ def test_all_other_types_are_refused(data: bytes) -> None:
     assert sniff(data) is None
 
 
-@given(st.binary(max_size=64))
-def test_sniffing_never_fails(data: bytes) -> None:
-    sniff(data)
-    sniff(b"\0\0\0\xffftyp" + data)
+magics = st.sampled_from(
+    [
+        b"",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a",
+        b"RIFF\0\0\0\0WEBP",
+        b"\0\0\0\x20ftyp",
+        b"\x1a\x45\xdf\xa3\x42\x82\x84webm",
+        b"OggS",
+    ]
+)
+brands = st.lists(
+    st.sampled_from(
+        [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"isom", b"mp42", b"qt  ", b"M4A "]
+    ),
+    max_size=10,
+).map(b"".join)
+
+
+@settings(max_examples=500)
+@given(magics, magics, brands, st.binary(max_size=64))
+def test_any_bytes_are_of_one_type_or_of_none(
+    first: bytes, second: bytes, brand: bytes, rest: bytes
+) -> None:
+    """And the type does not depend on what follows the bytes that are looked at."""
+    data = first + brand + second + rest
+    image, film = sniff(data), sniff_motion(data)
+    assert image is None or film is None
+    assert (image, film) == (sniff(data + b"\0" * 64), sniff_motion(data + b"\0" * 64))
+    if image is not None:
+        assert sniff(data[:SNIFF_BYTES]) is image
 
 
 # What is said of a good image.
