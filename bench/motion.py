@@ -56,7 +56,7 @@ class Material(NamedTuple):
 
 
 def material() -> Material:
-    photos = [one.path for one in photographs()]
+    photos = photographs()
     return Material(
         [films.gif(photo, *GIF) for photo in (photos[2], photos[1])],
         films.film(photos[2], *FILM, grain=GRAIN),

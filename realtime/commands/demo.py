@@ -11,8 +11,6 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from realtime.commands.common import end_on_signal, run, say, show
-from realtime.demo.run import Plan
-from realtime.demo.run import run as play
 
 app = App(name="demo")
 
@@ -39,6 +37,9 @@ def demo(
     store: Annotated[
         str, Parameter(help="sqlite, or mysql://USER:PASSWORD@HOST:PORT/DATABASE, empty")
     ] = "sqlite",
+    blobs: Annotated[
+        str, Parameter(help="folder, or cassandra://USER:PASSWORD@HOST,HOST:PORT/KEYSPACE")
+    ] = "folder",
     nodes: Annotated[
         int, Parameter(help="how many servers share that database, each on a port of its own")
     ] = 1,
@@ -46,12 +47,13 @@ def demo(
     """Starts a server in a temporary folder and lets people use it; compares what each device
     received with what it should have received.
 
-    They sign in by code, upload and post photographs, follow, talk in direct and group rooms,
-    edit, delete, like and comment, while their connections are cut at arbitrary bytes and the
-    server is killed. Exit code 1 when anything is lost, doubled, reordered or altered.
+    They sign in by code, upload and post photographs, films and moving images, follow, talk in
+    direct and group rooms, send voices and films, edit, delete, like and comment, while their
+    connections are cut at arbitrary bytes and the server is killed. Exit code 1 when anything is
+    lost, doubled, reordered or altered, or seen by whom it is not for.
 
     The figures of --json are documented in docs/demo.md: `ok`, `error`, `seed`, `users`,
-    `nodes`, `drop`, `kill`, `seconds`, `server_kills`, `moved`, `connections_cut`,
+    `nodes`, `blobs`, `drop`, `kill`, `seconds`, `server_kills`, `moved`, `connections_cut`,
     `uploads_cut`, `reconnects`, `done`, `expected`, `received`, `devices` (each `device`,
     `user_id`, `expected`, `received`, `receipts`, `signals`, `reconnects`, `retries`,
     `duplicates_ignored`, `differences`) and `differences` (each `who`, `where`, `what`,
@@ -61,6 +63,13 @@ def demo(
 
     async def main() -> None:
         nonlocal ok
+        try:
+            from realtime.demo.run import Plan
+            from realtime.demo.run import run as play
+        except ImportError as error:
+            raise ValueError(
+                f"the demo needs the extra `demo` (pip install 'sunwire[demo]'): {error}"
+            ) from error
         plan = Plan(
             users=users,
             seed=seed,
@@ -69,6 +78,7 @@ def demo(
             deadline=deadline,
             keep=keep,
             store=store,
+            blobs=blobs,
             nodes=nodes,
         )
         started = trio.current_time()

@@ -10,5 +10,7 @@ once and in order, and what a fresh look at the server should show.
     check, state      the two compared (pure)
     server, relay     a server process, and lines to it that break
     person, story     who does what
+    attaching         what they do with films, moving images and voices, made by films
+    gallery, playing  whether media are there, as a player takes them, and for whom
     run, report       all of it together, and what it says in the end
 """

@@ -54,7 +54,8 @@ NEWEST_WINS = frozenset({MESSAGE, "post", "comment", "profile", "member", "room"
 def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
     """Finds each item's slot: by its position where an answer has named that, otherwise by
     its row, in order. Notifications, of which nobody can say how many there will be, are left
-    out, and so are the numbers in a user's own stream that stand for former ones."""
+    out, and so are the numbers in a user's own stream that stand for former ones, and those in
+    a room that stand for what need not have been."""
     by_position = {item.position: item for item in items if item.position}
     floating: defaultdict[tuple[str, Hashable], deque[Item]] = defaultdict(deque)
     for item in items:
@@ -71,6 +72,8 @@ def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
             continue
         known = by_position.pop(slot.position, None)
         waiting = floating[slot.kind, slot.subject]
+        if known is None:
+            _pass_over(waiting, slot.state)
         if slot.span > 1:  # one that accounts for several: those right before it, too
             earlier = sorted(at for at in by_position if at < slot.position)
             result.pairs += [(by_position.pop(at), slot) for at in earlier[1 - slot.span :]]
@@ -78,13 +81,29 @@ def match(items: Sequence[Item], slots: Iterable[Slot]) -> Matched:
             result.pairs.append((known, slot))
         elif waiting:
             result.pairs.append((waiting.popleft(), slot))
-        elif slot.kind == SKIP and slot.of_user:
+        elif slot.kind == SKIP and (slot.of_user or _drop_optional(floating)):
             continue
         else:
             result.unexpected.append(slot)
     left = [*by_position.values(), *(item for queue in floating.values() for item in queue)]
     result.lost = [item for item in left if not item.optional]
     return result
+
+
+def _pass_over(waiting: deque[Item], state: State) -> None:
+    """Drops what need not come, and did not, before what has come."""
+    if any(one.state == state for one in waiting):
+        while waiting[0].optional and waiting[0].state != state:
+            waiting.popleft()
+
+
+def _drop_optional(floating: Mapping[tuple[str, Hashable], deque[Item]]) -> bool:
+    """Whether there was a message's entry that need not come: then the number is of that."""
+    for (kind, _), waiting in floating.items():
+        if kind == MESSAGE and waiting and waiting[0].optional:
+            waiting.popleft()
+            return True
+    return False
 
 
 def check_stream(items: Sequence[Item], slots: Sequence[Slot]) -> list[Found]:

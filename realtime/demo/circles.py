@@ -88,9 +88,12 @@ class Circles:
 
     # Posts
 
-    def posted(self, post: Post) -> None:
+    def posted(self, post: Post, *, films: bool = False) -> None:
+        """A film that becomes ready afterwards is told of with the post that shows it."""
         self.posts[post.id] = post
         self._add(post.author_id, "post", post.id, post.state, post.id)
+        if films:
+            self._add(post.author_id, "post", post.id, post.state, optional=True)
         self.counts["posts"] += 1
 
     def edited_post(self, post: Post, text: str, position: int) -> None:
@@ -173,8 +176,10 @@ class Circles:
         subject: object,
         state: tuple[object, ...],
         position: int = 0,
+        *,
+        optional: bool = False,
     ) -> None:
-        self.own[user_id].append(Item(kind, subject, state, position))
+        self.own[user_id].append(Item(kind, subject, state, position, optional=optional))
 
     # What follows from it
 

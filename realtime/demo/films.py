@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import av
 from av.audio.frame import AudioFrame
@@ -19,7 +21,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageChops
 
+from realtime.demo.sources import FILM, GIF, VOICE, Source
+
 Size = tuple[int, int]
+
+SECONDS, FILM_RATE, FILM_SIZE = 0.8, 20, (600, 450)  # two rungs of a ladder
+GIF_FRAMES, GIF_SIZE = 12, (240, 180)
 
 RATE = 48_000  # samples a second
 SPAN = 960  # samples a frame
@@ -116,15 +123,49 @@ def _say(
 
 def voice_frames(seconds: float) -> Iterator[AudioFrame]:
     """Syllables that swell and fade, each a tone with its octaves."""
+    said = array("h")
+    for number in range(math.ceil(seconds / SYLLABLE)):
+        said += _syllable(TONES[number % len(TONES)])
     for at in range(0, round(seconds * RATE), SPAN):
-        frame = AudioFrame("s16", "mono", SPAN)
-        frame.planes[0].update(array("h", map(_sample, range(at, at + SPAN))).tobytes())
+        piece = said[at : at + SPAN]
+        frame = AudioFrame("s16", "mono", len(piece))
+        frame.planes[0].update(piece.tobytes())
         frame.sample_rate, frame.pts, frame.time_base = RATE, at, Fraction(1, RATE)
         yield frame
 
 
-def _sample(at: int) -> int:
-    number, inside = divmod(at / RATE, SYLLABLE)
-    turn = 2 * math.pi * TONES[int(number) % len(TONES)] * inside
-    swell = math.sin(math.pi * inside / SYLLABLE)
-    return int(LOUD * swell * (math.sin(turn) + math.sin(2 * turn) / 2 + math.sin(4 * turn) / 4))
+@cache
+def _syllable(tone: float) -> array[int]:
+    count = round(SYLLABLE * RATE)
+    turns = [2 * math.pi * tone * at / RATE for at in range(count)]
+    swell = [LOUD * math.sin(math.pi * at / count) for at in range(count)]
+    return array(
+        "h",
+        (
+            int(loud * (math.sin(turn) + math.sin(2 * turn) / 2 + math.sin(4 * turn) / 4))
+            for loud, turn in zip(swell, turns, strict=True)
+        ),
+    )
+
+
+class Clips(NamedTuple):
+    """What somebody uploads besides photographs; `sent` goes to a room, as the voice does."""
+
+    posted: Source
+    sent: Source | None
+    voice: Source
+
+
+def clips(photographs: Sequence[Path], number: int) -> Clips:
+    """Of the person of that number: every third posts a film and the others a moving image, and
+    every third sends a film."""
+    photograph, other = (photographs[one % len(photographs)] for one in (number, number + 5))
+    sent = None
+    if number % 3 == 0:
+        posted = Source(FILM, film(photograph, SECONDS, FILM_SIZE, FILM_RATE), SECONDS)
+    else:
+        posted = Source(GIF, gif(photograph, GIF_FRAMES, GIF_SIZE), GIF_FRAMES * 0.04)
+    if number % 3 == 1:
+        sent = Source(FILM, film(other, SECONDS, FILM_SIZE, FILM_RATE), SECONDS)
+    seconds = 1.0 + number * SYLLABLE % 2
+    return Clips(posted, sent, Source(VOICE, voice(seconds), seconds))

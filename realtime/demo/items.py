@@ -36,7 +36,7 @@ class Item:
     position: int = 0  # in the log; 0: no answer named it
     after: int = 0  # what the stream had come to at least when it was made
     veiled: bool = False  # this viewer is to receive its number alone
-    optional: bool = False  # may have happened just before the viewer's cursor
+    optional: bool = False  # may not come: it was before the cursor, or never was
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject} {_short(self.state)}"
@@ -122,7 +122,7 @@ _SHAPES: dict[str, Callable[[Any], tuple[Hashable, State]]] = {
     "notification_removed": lambda row: (row.notification_id, ()),
     "notifications_seen": lambda row: ("seen", (row.up_to,)),
     "session": lambda row: (row.id, (row.revoked,)),
-    "media": lambda row: (row.id, (int(row.purpose), row.size)),
+    "media": lambda row: (row.id, (int(row.purpose), row.size, int(row.motion.state))),
 }
 
 

@@ -74,14 +74,14 @@ class Nodes:
 
 
 @asynccontextmanager
-async def serving(folder: Path, store: str, count: int) -> AsyncIterator[Nodes]:
+async def serving(folder: Path, store: str, blobs: str, count: int) -> AsyncIterator[Nodes]:
     """So many running nodes; whatever became of them, they are gone afterwards."""
     async with trio.open_nursery() as nursery:
         servers: list[DemoServer] = []
         try:
             for number in range(count):
                 media_url = servers[0].media_url if servers else ""
-                servers.append(DemoServer(folder, nursery, store, number, media_url))
+                servers.append(DemoServer(folder, nursery, store, blobs, number, media_url))
                 await servers[-1].start()
             yield Nodes(servers)
         finally:

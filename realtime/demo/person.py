@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
 import trio
 
-from realtime.demo.photos import Photograph
 from realtime.demo.record import Record
 from realtime.demo.relay import Relay
+from realtime.demo.sources import PHOTOGRAPH, Source
 from realtime.demo.world import Room, World
 from rpc.client import Client, ClientOptions, SqliteState, dial_urls, open_client
 from rpc.client.keys import new_key
@@ -84,18 +84,21 @@ class Person:
     def __init__(
         self,
         name: str,
+        number: int,
         devices: list[Device],
         world: World,
         random: Random,
-        photographs: Iterator[Photograph],
+        photographs: Sequence[Path],
         media_url: str,
     ) -> None:
         self.name = name
+        self.number = number
+        self.photographs = photographs
         self.devices = devices
         self.world = world
         self.random = random
         self.user_id = 0
-        self._photographs = photographs
+        self._next = number
         self._media_url = media_url
         self._queued = 0
 
@@ -152,25 +155,29 @@ class Person:
 
     async def introduce(self) -> None:
         """A picture and a few words."""
-        avatar = await self.upload(models_pb2.PURPOSE_AVATAR)
+        avatar = (await self.upload(models_pb2.PURPOSE_AVATAR)).id
         about = f"I am {self.name.title()}, and this is a demo."
         profile = await UsersClient(self.client).update_profile(
             users_pb2.UpdateProfileRequest(about=about, avatar_media_id=avatar)
         )
         self.world.circles.changed_profile(self.user_id, about, avatar, profile.changed)
 
-    async def upload(self, purpose: models_pb2.Purpose) -> str:
-        """Uploads his next photograph and returns its media id."""
-        photograph = next(self._photographs)
+    async def upload(
+        self, purpose: models_pb2.Purpose, source: Source | None = None
+    ) -> models_pb2.MediaObject:
+        """Uploads something, or else his next photograph."""
+        if source is None:
+            source = Source(PHOTOGRAPH, self.photographs[self._next % len(self.photographs)])
+            self._next += 1
         media = await upload(
             self.client,
-            photograph.path,
+            source.content,
             purpose,
             media_url=self._media_url,
             patience=PATIENCE,
         )
-        self.world.uploaded(self.user_id, media, photograph.size, photograph.digest)
-        return media.id
+        self.world.uploaded(self.user_id, media, source)
+        return media
 
     # Chat
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from functools import cached_property
 from pathlib import Path
 
 NAMES = (
@@ -23,25 +21,13 @@ NAMES = (
 )
 
 
-class Photograph:
-    """A file, and what it must be when it comes back."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = path.stat().st_size
-
-    @cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
-
-
-def photographs() -> list[Photograph]:
+def photographs() -> list[Path]:
     """Those of `NAMES` that are installed. Nothing is downloaded, nor scikit-image imported.
     Raises `ValueError` when there are none."""
     spec = importlib.util.find_spec("skimage")
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     paths = [Path(folder) / "data" / name for folder in folders for name in NAMES]
-    found = [Photograph(path) for path in paths if path.is_file()]
+    found = [path for path in paths if path.is_file()]
     if not found:
         raise ValueError(
             "the demo posts photographs that scikit-image ships: install the extra `demo` "

@@ -45,6 +45,7 @@ class Report:
     seed: int
     users: int
     nodes: int
+    blobs: str  # the kind of store that has them
     drop: bool
     kill: bool
     seconds: float = 0.0
@@ -80,6 +81,7 @@ class Report:
             "seed": self.seed,
             "users": self.users,
             "nodes": self.nodes,
+            "blobs": self.blobs,
             "drop": self.drop,
             "kill": self.kill,
             "seconds": round(self.seconds, 2),

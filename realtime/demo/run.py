@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from random import Random
 
 import trio
 
+from realtime.demo.attaching import Attaching
 from realtime.demo.check import Difference, tally
 from realtime.demo.fetch import fetch
 from realtime.demo.gallery import check_pictures
 from realtime.demo.nodes import Nodes, serving
 from realtime.demo.person import Device, Person
-from realtime.demo.photos import Photograph, photographs
+from realtime.demo.photos import photographs
 from realtime.demo.relay import Relay
 from realtime.demo.report import DeviceFigures, Report
 from realtime.demo.state import check_held, check_queue_order, check_state
@@ -39,6 +39,7 @@ CUT_AFTER = (200, 20_000)  # bytes of a websocket, its handshake included
 CUT_UPLOAD_AFTER = (2_000, 500_000)
 MOST_NODES = 8
 SQLITE = "sqlite"
+FOLDER = "folder"
 CONSUMED = 10.0  # seconds for counts and timelines to follow, which no update tells of
 
 
@@ -53,6 +54,7 @@ class Plan:
     deadline: float = 180.0
     keep: Path | None = None
     store: str = SQLITE
+    blobs: str = FOLDER
     nodes: int = 1
 
 
@@ -67,14 +69,19 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Report:
         raise ValueError("several --nodes need a --store that they share: mysql://…")
     pictures = photographs()
     report = Report(
-        seed=plan.seed, users=plan.users, nodes=plan.nodes, drop=plan.drop, kill=plan.kill
+        seed=plan.seed,
+        users=plan.users,
+        nodes=plan.nodes,
+        blobs=plan.blobs.partition(":")[0],
+        drop=plan.drop,
+        kill=plan.kill,
     )
     started = trio.current_time()
     with _folder(plan.keep) as folder:
         demo = _Demo(plan, report, folder, say)
         with trio.move_on_after(plan.deadline) as scope:
             try:
-                await demo.play(itertools.cycle(pictures))
+                await demo.play(pictures)
             except* (CallError, UploadError, ServerError, OSError) as failed:
                 report.add_error(f"{demo.act}: {_first(failed)}")
         if scope.cancelled_caught:
@@ -123,10 +130,10 @@ class _Demo:
     def act(self) -> str:
         return self._stage or (self._story.act if self._story else "")
 
-    async def play(self, pictures: Iterator[Photograph]) -> None:
+    async def play(self, pictures: Sequence[Path]) -> None:
         plan = self._plan
         async with (
-            serving(self._folder, plan.store, plan.nodes) as nodes,
+            serving(self._folder, plan.store, plan.blobs, plan.nodes) as nodes,
             trio.open_nursery() as lines,
         ):
             self._nodes = nodes
@@ -139,6 +146,7 @@ class _Demo:
                 nodes,
                 self._relays,
                 media_relay,
+                Attaching(self._world, nodes.media_url, self._report.differences),
                 self._random,
                 drop=plan.drop,
                 kill=plan.kill,
@@ -186,7 +194,7 @@ class _Demo:
         nursery: trio.Nursery,
         nodes: Nodes,
         media_relay: Relay,
-        pictures: Iterator[Photograph],
+        pictures: Sequence[Path],
     ) -> None:
         """Everybody with his devices, each on lines of its own; some have two devices."""
         users = self._plan.users
@@ -208,7 +216,9 @@ class _Demo:
                 devices.append(device)
             random = Random(f"{self._plan.seed} {name}")
             media_url = f"http://127.0.0.1:{media_relay.port}"
-            self._people.append(Person(name, devices, self._world, random, pictures, media_url))
+            self._people.append(
+                Person(name, number, devices, self._world, random, pictures, media_url)
+            )
 
     # What came of it
 

@@ -21,21 +21,23 @@ class DemoServer(ServerProcess):
         folder: Path,
         nursery: trio.Nursery,
         store: str,
+        blobs: str,
         number: int = 0,
         media_url: str = "",
     ) -> None:
         """`number` is that of a node, the first being 0; `media_url` leads to the one that has
-        the blobs, if it is another. The store goes by the environment: no list of processes is
-        to show it, there may be a password in it."""
+        the blobs, if it is another. Store and blobs go by the environment: no list of processes
+        is to show them, there may be a password in it."""
         suffix = str(number + 1) if number else ""
         super().__init__(
             folder / f"data{suffix}",
             nursery,
             *(("--media-url", media_url) if media_url else ()),
             *("--log-level", "info", "--log-format", "json", "--grace", str(GRACE)),
-            *("--sensitive-per-minute", "100000"),  # all people sign in from one address
+            # All people sign in from one address, and see media from it.
+            *("--sensitive-per-minute", "100000", "--requests-per-second", "0"),
             folder=folder,  # where no settings file is
-            variables={"SUNWIRE_STORE": store},
+            variables={"SUNWIRE_STORE": store, "SUNWIRE_BLOBS": blobs},
             on_output=self._keep,
         )
         self._log = folder / f"server{suffix}.log"

@@ -13,6 +13,7 @@ from random import Random
 
 import trio
 
+from realtime.demo.attaching import Attaching
 from realtime.demo.circles import Comment, Post
 from realtime.demo.nodes import Nodes
 from realtime.demo.person import PATIENCE, Device, Person
@@ -55,6 +56,7 @@ class Story:
         nodes: Nodes,
         relays: Sequence[Relay],
         media_relay: Relay,
+        attaching: Attaching,
         random: Random,
         *,
         drop: bool,
@@ -66,6 +68,7 @@ class Story:
         self._nodes = nodes
         self._relays = relays
         self._media_relay = media_relay
+        self._attaching = attaching
         self._random = random
         self._drop = drop
         self._kill = kill
@@ -84,10 +87,12 @@ class Story:
             ("they talk", self._talk_through_a_kill, CUTS),
             ("some leave, some come, groups are renamed", self._come_and_go, 1),
             ("they talk on", self._talk, CUTS),
-            ("they post photographs", self._post, 1),
+            ("they send voices and films", self._send_clips, 1),
+            ("they post photographs, films and moving images", self._post, 1),
             ("they like and comment", self._react, 1),
             ("they answer comments", self._answer, 1),
             ("they change their minds", self._undo, 1),
+            ("what was attached is taken back", self._take_back, 1),
             ("the lines hold, everybody catches up", self._catch_up, 0),
         ]
         for name, act, cuts in acts:
@@ -264,8 +269,8 @@ class Story:
                 elif roll < 0.30 and mine:
                     await person.delete(room, mine)
                 elif roll < 0.36:
-                    media_id = await person.upload(models_pb2.PURPOSE_CHAT)
-                    await person.send(room, "", media_ids=(media_id,))
+                    media = await person.upload(models_pb2.PURPOSE_CHAT)
+                    await person.send(room, "", media_ids=(media.id,))
                 else:
                     reply_to = person.answerable(room) if roll < 0.55 else 0
                     nursery.start_soon(self._send, person, room, text, reply_to)
@@ -275,13 +280,25 @@ class Story:
         if self._world.counts["messages"] >= len(self._people) * STEPS // 4:
             self._half_said.set()
 
+    async def _send_clips(self) -> None:
+        await self._everybody(self._attaching.send)
+
+    async def _take_back(self) -> None:
+        by_id = {person.user_id: person for person in self._people}
+
+        async def take_back(person: Person) -> None:
+            await self._attaching.take_back(person, by_id)
+
+        await self._everybody(take_back, self._people[::2])
+
     # Posts
 
     async def _post(self) -> None:
         await self._everybody(self._post_one)
+        await self._everybody(self._attaching.post)
 
     async def _post_one(self, person: Person) -> None:
-        media_id = await person.upload(models_pb2.PURPOSE_POST)
+        media_id = (await person.upload(models_pb2.PURPOSE_POST)).id
         posts = PostsClient(person.client)
         circles = self._world.circles
         text = f"seen by {person.name}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from realtime.demo.check import Pointers
 from realtime.demo.circles import Circles
 from realtime.demo.items import GONE, JOINED, MESSAGE, Item, message_state, room_stream, user_stream
+from realtime.demo.sources import FILM, Source
 from rpc.client import StreamKey
 from rpc.proto import chat_pb2, models_pb2
 
@@ -50,11 +51,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An uploaded photograph."""
+    """An uploaded photograph, film, moving image or voice."""
 
     owner_id: int
     purpose: int
     digest: str  # SHA-256
+    kind: str
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -129,11 +132,22 @@ class World:
         """A further device of somebody: those that he has already hear of it."""
         self.circles.own[user_id].append(Item("session", session_id, (False,), position=session_id))
 
-    def uploaded(self, user_id: int, media: models_pb2.MediaObject, size: int, digest: str) -> None:
-        state = (int(media.purpose), size)
-        self.circles.own[user_id].append(Item("media", media.id, state))
-        self.pictures[media.id] = Picture(user_id, int(media.purpose), digest)
-        self.counts["photographs"] += 1
+    def uploaded(self, user_id: int, media: models_pb2.MediaObject, source: Source) -> None:
+        """A film's stream is made afterwards: he must hear that it is ready, and may hear before
+        that it is not, for of an object only the newest state is told."""
+        own, purpose = self.circles.own[user_id], int(media.purpose)
+        state = (purpose, source.size)
+        if source.kind == FILM:
+            own.append(
+                Item("media", media.id, (*state, int(models_pb2.MOTION_PREPARING)), optional=True)
+            )
+            own.append(Item("media", media.id, (*state, int(models_pb2.MOTION_READY))))
+        else:
+            own.append(Item("media", media.id, (*state, int(models_pb2.MOTION_NONE))))
+        self.pictures[media.id] = Picture(
+            user_id, purpose, source.digest, source.kind, source.seconds
+        )
+        self.counts[f"{source.kind}s"] += 1
 
     # Rooms
 
@@ -182,6 +196,10 @@ class World:
             order=order,
         )
         room.items.append(Item(MESSAGE, written.id, written.state, position=answer.id))
+        if any(self.pictures[one].kind == FILM for one in written.media_ids):
+            room.items.append(
+                Item(MESSAGE, written.id, written.state, after=answer.id + 1, optional=True)
+            )
         self._point(room, me, answer.number, answer.number)
         self.counts["messages"] += 1
         self.counts["replies"] += bool(request.reply_to)
@@ -223,7 +241,7 @@ class World:
     # What follows from it
 
     def visible_pictures(self, user_id: int) -> set[str]:
-        """The private photographs that a user may see: his own, and those in messages that he
+        """The private media that a user may see: his own, and those in messages that he
         may read."""
         rooms = [room for room in self.rooms.values() if user_id in room.members]
         read = {one for room in rooms for m in room.readable(user_id) for one in m.media_ids}

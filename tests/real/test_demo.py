@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from cassandra.cluster import Cluster
 
+from tests.contracts.cassandra import node
 from tests.real.process import ROOT
 
 pytestmark = pytest.mark.real
@@ -21,11 +25,27 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "realtime", "demo", *arguments]
 
 
-async def test_a_small_demo_loses_nothing(tmp_path: Path) -> None:
+@pytest.fixture(name="blobs", params=["folder", "cassandra"])
+def _blobs(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `--blobs` takes it. A keyspace of its own, which goes afterwards."""
+    if request.param == "folder":
+        yield "folder"
+        return
+    keyspace = f"sunwire_demo_{secrets.token_hex(6)}"
+    host, _, port = node().rpartition(":")
+    yield f"cassandra://{node()}/{keyspace}"
+    with Cluster([host], port=int(port), protocol_version=5) as cluster:
+        cluster.connect().execute(f"DROP KEYSPACE IF EXISTS {keyspace}", timeout=30)
+
+
+async def test_a_small_demo_loses_nothing(tmp_path: Path, blobs: str) -> None:
     keep = tmp_path / "kept"
-    with trio.fail_after(100):
+    with trio.fail_after(150):
         done = await trio.run_process(
-            command("--json", "--users", "4", "--seed", "11", "--keep", str(keep)),
+            command(
+                *("--json", "--users", "4", "--seed", "11", "--keep", str(keep)),
+                *("--blobs", blobs),
+            ),
             capture_stdout=True,
             capture_stderr=True,
             check=False,
@@ -48,16 +68,20 @@ async def test_a_small_demo_loses_nothing(tmp_path: Path) -> None:
         assert device["expected"] == device["received"]
         assert all(device["received"].values())
         assert device["reconnects"] > 0  # the server's end alone is one
+    assert found["blobs"] == blobs.partition(":")[0]
     assert found["server_kills"] == 1
     assert found["connections_cut"] > 4
     done_things = found["done"]
     assert done_things["sign_ups"] == 4
-    assert done_things["posts"] == 8
+    assert done_things["posts"] == 12
+    assert [done_things[name] for name in ("films", "gifs", "voices")] == [3, 2, 4]
+    assert done_things["attachments_taken_back"] > 0
     for name in ("messages", "edits", "photographs", "receipts", "follows", "unfollows"):
         assert done_things[name] > 0, name
     for name in ("likes", "unlikes", "comments", "comment_deletes", "post_deletes", "replies"):
         assert done_things[name] > 0, name
     assert (keep / "data" / "sunwire.db").exists()
+    assert (keep / "data" / "blobs").exists() == (blobs == "folder")
     assert '"serving"' in (keep / "server.log").read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ def report(*differences: Difference, error: str = "") -> Report:
         seed=1,
         users=3,
         nodes=1,
+        blobs="folder",
         drop=True,
         kill=False,
         done=Counter(messages=3, post_edits=1),
@@ -94,7 +96,7 @@ def test_the_exit_code(
         assert plan.users == 5
         return one
 
-    monkeypatch.setattr(command, "play", played)
+    monkeypatch.setattr("realtime.demo.run.run", played)
     if code:
         with pytest.raises(SystemExit) as ended:
             command.demo(users=5, json=as_json)
@@ -139,3 +141,13 @@ def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not empty"):
         trio.run(play, Plan(keep=tmp_path), print)
     assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_without_its_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "realtime.demo.run", None)  # as where it cannot be imported
+    with pytest.raises(SystemExit) as ended:
+        command.demo(users=3)
+    assert ended.value.code
+    assert "pip install 'sunwire[demo]'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from realtime.demo.circles import Comment, Post
 from realtime.demo.items import GONE, JOINED, SKIP, Item, user_stream
 from realtime.demo.news import Face
 from realtime.demo.record import Record
+from realtime.demo.sources import PHOTOGRAPH, Source
 from realtime.demo.state import Fetched
 from realtime.demo.world import World
 from rpc.client import StreamKey, events
@@ -80,7 +81,7 @@ def small_world() -> World:
     gone = b.send(DIRECT, ANN, "delete me")
     world.deleted(world.rooms[DIRECT], gone, b.tick())
     media = models_pb2.MediaObject(id="m" * 32, purpose=models_pb2.PURPOSE_CHAT)
-    world.uploaded(BEN, media, 5, "0" * 64)
+    world.uploaded(BEN, media, Source(PHOTOGRAPH, b"photo"))
     photo = b.send(DIRECT, BEN, "", media_ids=[media.id])
     b.mark(DIRECT, ANN, hello)
     b.mark(DIRECT, ANN, photo)
@@ -295,7 +296,10 @@ ROWS: dict[str, Callable[[int, Any, Any, int], Any]] = {
     ),
     "session": lambda _, one, state, __: models_pb2.Session(id=one, revoked=state[0]),
     "media": lambda _, one, state, __: models_pb2.MediaObject(
-        id=one, purpose=state[0], size=state[1]
+        id=one,
+        purpose=state[0],
+        size=state[1],
+        motion=models_pb2.Motion(state=state[2]) if state[2] else None,
     ),
 }
 
