@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import features
+
 from media import heif, images, motion
 from media.errors import WrongType
 from media.incoming import Incoming
@@ -34,16 +36,39 @@ class Described:
     files: tuple[MediaFile, ...] = ()
 
 
+_NAMES = {
+    ImageType.JPEG: "JPEG",
+    ImageType.PNG: "PNG",
+    ImageType.WEBP: "WebP",
+    ImageType.GIF: "GIF",
+    ImageType.AVIF: "AVIF",
+    ImageType.HEIF: "HEIF",
+}
+_DECODERS = {ImageType.JPEG: "jpg", ImageType.PNG: "zlib", ImageType.WEBP: "webp"}
+_DECODERS[ImageType.AVIF] = "avif"
+
+
+def _is_taken(kind: ImageType) -> bool:
+    """Whether its decoder is really there, as Pillow was built."""
+    if kind is ImageType.HEIF:
+        return heif.AVAILABLE
+    return kind not in _DECODERS or bool(features.check(_DECODERS[kind]))
+
+
+TAKEN = tuple(kind for kind in ImageType if _is_taken(kind))
+
+
 def known_type(begin: bytes) -> MediaType:
     """By the first `SNIFF_BYTES`. Raises `WrongType`."""
     kind = sniff(begin) or sniff_motion(begin)
     if kind is None:
+        names = [_NAMES[one] for one in TAKEN]
         raise WrongType(
-            f"only JPEG, PNG, WebP, GIF, AVIF{' and HEIF' * heif.AVAILABLE} images, MP4 and WebM "
-            "video, and voice in MP4, WebM and Ogg are taken"
+            f"only {', '.join(names[:-1])} and {names[-1]} images, MP4 and WebM video, and voice "
+            "in MP4, WebM and Ogg are taken"
         )
-    if kind is ImageType.HEIF and not heif.AVAILABLE:
-        raise WrongType("this server does not take HEIF: send a JPEG")
+    if isinstance(kind, ImageType) and kind not in TAKEN:
+        raise WrongType(f"this server does not take {_NAMES[kind]}: send a JPEG")
     return kind
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from media import heif
+from media import heif, intake
 from media.errors import MediaRefused, WrongType
 from media.formats import FORMATS, MIMES
 from media.images import ImageLimits, inspect, render
@@ -49,12 +49,14 @@ def test_it_is_known_by_its_first_bytes_alone() -> None:
 
 
 def test_without_the_extra_it_is_refused_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heif, "AVAILABLE", False)
+    without = tuple(kind for kind in intake.TAKEN if kind is not ImageType.HEIF)
+    monkeypatch.setattr(intake, "TAKEN", without)
     with pytest.raises(WrongType, match="does not take HEIF"):
         known_type(b"\0\0\0\x1cftypheic\0\0\0\0mif1heic")
     with pytest.raises(WrongType) as caught:
         known_type(b"%PDF-1.7")
     assert "HEIF" not in caught.value.message
+    assert "GIF and AVIF images" in caught.value.message
 
 
 @needs_heif
