@@ -15,6 +15,7 @@ from rpc.proto import models_pb2
 
 app = App(name="upload")
 
+PATIENCE = 30.0  # seconds without a byte that came
 PURPOSES = {
     "post": models_pb2.PURPOSE_POST,
     "avatar": models_pb2.PURPOSE_AVATAR,
@@ -45,7 +46,9 @@ def upload(
     async def main() -> None:
         options = ClientOptions(device="upload", events=0)
         async with open_client(dial_to(url), token=token, options=options) as client:
-            media = await upload_file(client, file, PURPOSES[purpose], media_url=media_url)
+            media = await upload_file(
+                client, file, PURPOSES[purpose], media_url=media_url, patience=PATIENCE
+            )
         show(to_json(media))
 
     run(main)

@@ -20,6 +20,8 @@ from rpc.errors import CallError, Code
 from rpc.proto import auth_pb2, chat_pb2, models_pb2, users_pb2
 from rpc.proto.stubs import AuthClient, ChatClient, UsersClient
 
+IN_PARTS = 200_000  # bytes; lines break often here, so some photographs go in parts
+IN_PARTS = 200_000  # bytes; lines break often here, so photographs go in parts, too
 PATIENCE = 60.0  # seconds for a call, lost connections and a dead server included
 CODE_PATIENCE = 10.0
 
@@ -175,6 +177,7 @@ class Person:
             purpose,
             media_url=self._media_url,
             patience=PATIENCE,
+            in_parts_from=IN_PARTS,
         )
         self.world.uploaded(self.user_id, media, source)
         return media

@@ -52,7 +52,8 @@ A = TypeVar("A", bound=AnyMessage)
 HISTORY = 40  # messages a page
 POSTS = 20
 COMMENTS = 50
-UPLOAD_SECONDS = 120.0
+UPLOAD_SECONDS = 600.0
+UPLOAD_PATIENCE = 30.0  # seconds without a byte that came
 
 
 class Quit(Exception):
@@ -299,7 +300,13 @@ class Actions:
 
     async def _upload(self, path: Path, purpose: models_pb2.Purpose) -> models_pb2.MediaObject:
         with trio.move_on_after(UPLOAD_SECONDS):
-            return await upload(self._client, path, purpose, media_url=self._media_url)
+            return await upload(
+                self._client,
+                path,
+                purpose,
+                media_url=self._media_url,
+                patience=UPLOAD_PATIENCE,
+            )
         raise UploadError(0, "it takes too long")
 
     def _message(self, number: int) -> models_pb2.Message:

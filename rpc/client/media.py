@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import httpx
 import trio
+from google.protobuf.message import Message
 
+from rpc.client.keys import new_key
+from rpc.client.transfer import Transfer, UploadError
 from rpc.proto import media_pb2, models_pb2
-from rpc.proto.stubs import Caller, MediaClient
 
-CHUNK = 256 * 1024  # bytes
-TIMEOUT = httpx.Timeout(60.0, connect=15.0)  # seconds, of each step of the transfer
-PASSING = frozenset({0, 408, 500, 502, 503, 504})  # 0: the connection was lost
-FIRST_PAUSE, MOST_PAUSE = 0.1, 2.0  # seconds between two attempts
+__all__ = ["UploadError", "upload"]
+
+A = TypeVar("A", bound=Message)
+
+IN_PARTS = 1024**2  # bytes from which on it pays that the host keeps what has come
+OVER = frozenset({403, 410})  # a ticket whose time is over
 
 
-class UploadError(Exception):
-    """The media host did not take the bytes."""
+class Caller(Protocol):
+    """A `rpc.client.Client`, say."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status} {message}".strip())
-        self.status = status  # of HTTP; 0 when it could not be reached
-        self.message = message
+    async def call(
+        self,
+        method: str,
+        request: Message,
+        answer: type[A],
+        *,
+        timeout: float | None = None,
+        op_key: bytes | None = None,
+    ) -> A: ...
 
 
 async def upload(
@@ -37,84 +44,52 @@ async def upload(
     name: str = "",
     media_url: str = "",
     patience: float = 0.0,
+    op_key: bytes = b"",
+    in_parts_from: int = IN_PARTS,
 ) -> models_pb2.MediaObject:
     """The finished object. Bytes that the caller's user has uploaded before are not sent again.
 
     `media_url` says where this client reaches the media host, when the address in the ticket
-    is not it. For `patience` seconds a transfer that was cut off, or for which the host had no
-    room, is begun anew: under one ticket the same bytes are stored once. Raises `CallError`,
-    `UploadError`, and `OSError` for a file that cannot be read.
+    is not it; without it that is where the server says, which may be another after one has died.
+    A transfer that was cut off, or for which the host had no room, is tried again until
+    `patience` seconds have passed without a byte that came: it goes on from where the host was,
+    or anew where the file has less than `in_parts_from` bytes. With an `op_key` (16 random
+    bytes, kept beside the file for up to a week) a later run goes on with the same upload.
+    Raises `CallError`, `UploadError`, and `OSError` for a file that cannot be read.
     """
     if isinstance(source, Path):
         name = name or source.name
         size, digest = await trio.to_thread.run_sync(_measure, source)
     else:
         size, digest = len(source), hashlib.sha256(source).digest()
-    media = MediaClient(caller)
-    ticket = await media.create_upload(
-        media_pb2.CreateUploadRequest(purpose=purpose, size=size, sha256=digest, name=name[:200])
+    request = media_pb2.CreateUploadRequest(
+        purpose=purpose, size=size, sha256=digest, name=name[:200]
     )
-    if not ticket.url:
-        return ticket.media
-    address = _address(ticket.url, media_url)
-    give_up = trio.current_time() + patience
-    pause = FIRST_PAUSE
+    transfer = Transfer(
+        source, size, patience=patience, in_parts=size >= in_parts_from, begun=bool(op_key)
+    )
+    op_key = op_key or new_key()
+    reached = -1
     while True:
+        # The same call again is the same upload, with a ticket that is good from now on, at the
+        # server that we are connected to.
+        ticket = await caller.call(
+            "Media.CreateUpload", request, media_pb2.CreateUploadResponse, op_key=op_key
+        )
+        if not ticket.url:
+            return ticket.media
         try:
-            await _put(address, source, size)
-            break
+            if await transfer.run(_address(ticket.url, media_url)):
+                break
         except UploadError as error:
-            passing = error.status in PASSING
-            if not passing or trio.current_time() + pause > give_up:
+            if error.status not in OVER or transfer.reached <= reached:
                 raise
-        await trio.sleep(pause)
-        pause = min(2 * pause, MOST_PAUSE)
-    return await media.get_media(media_pb2.GetMediaRequest(media_id=ticket.media_id))
-
-
-async def _put(address: str, source: Path | bytes, size: int) -> None:
-    pieces = _Pieces(source)
-    try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
-            request = http.build_request("PUT", address, headers={"Content-Length": str(size)})
-            request.stream = pieces
-            answer = await http.send(request)
-    except httpx.HTTPError as error:
-        raise UploadError(0, str(error) or type(error).__name__) from error
-    finally:
-        await pieces.aclose()
-    if not answer.is_success:
-        raise UploadError(answer.status_code, answer.text.strip()[:500])
-
-
-class _Pieces(httpx.AsyncByteStream):
-    """The bytes to send, once. Not a generator, as httpx makes of bytes: one that is left in the
-    middle, because the connection is gone, would be left to the garbage collector."""
-
-    def __init__(self, source: Path | bytes) -> None:
-        self._source = source
-        self._begun = False
-        self._file: Any = None  # Trio's wrapper of a binary file
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if isinstance(self._source, bytes):
-            piece = b"" if self._begun else self._source
-        else:
-            if self._file is None:
-                self._file = await trio.open_file(self._source, "rb")
-            piece = await self._file.read(CHUNK)
-        self._begun = True
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aclose(self) -> None:
-        if self._file is not None:
-            with trio.CancelScope(shield=True):
-                await self._file.aclose()
+            reached = transfer.reached
+    return await caller.call(
+        "Media.GetMedia",
+        media_pb2.GetMediaRequest(media_id=ticket.media_id),
+        models_pb2.MediaObject,
+    )
 
 
 def _address(url: str, media_url: str) -> str:
