@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from media import images, motion, presets
+from media import images, motion, presets, stored
 from media.cache import Cached, DiskCache
 from media.errors import Failed, MediaRefused, Missing
 from media.flights import Flights
@@ -113,7 +113,14 @@ class Variants:
             raise
 
     async def _render(self, digest: bytes, options: Options, ext: str) -> bytes:
+        path = self._blobs.file(digest)
         async with self._workers.encodes.slot(Priority.VIEWER) as slot:
+            if path is not None:
+                made = await slot.run(
+                    "render", stored.render, path, digest, options, ext, self._limits
+                )
+                if made is not None:
+                    return made
             data = await read(self._blobs, digest)
             kind = sniff(data[:SNIFF_BYTES])
             if kind is None:

@@ -45,12 +45,17 @@ def _go(folder: Path, target: Path) -> None:
 
 
 def _venv() -> None:
-    locked = HERE / "peers" / "requirements.txt"
-    if _is_current(VENV, locked):
+    venv(VENV, HERE / "peers" / "requirements.txt")
+
+
+def venv(folder: Path, locked: Path) -> None:
+    """A virtual environment with what is locked. Raises as `build`."""
+    if _is_current(folder, locked):
         return
-    _run([sys.executable, "-m", "venv", "--clear", str(VENV)], ROOT)
-    _run([str(VENV / "bin/pip"), "install", "-q", "--require-hashes", "-r", str(locked)], ROOT)
-    _mark(VENV, locked)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)], ROOT)
+    _run([str(folder / "bin/pip"), "install", "-q", "--require-hashes", "-r", str(locked)], ROOT)
+    _mark(folder, locked)
 
 
 def _node() -> None:

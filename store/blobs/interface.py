@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from store.errors import Corrupt
@@ -77,6 +78,12 @@ class BlobStore(Protocol):
         ...
 
     async def exists(self, digest: Digest) -> bool: ...
+
+    def file(self, digest: Digest) -> Path | None:
+        """Where another process of this machine may read the blob by itself, with
+        `store.blobs.local.read_verified`; None where the bytes are not in files. Says nothing
+        about whether it is there, and whole."""
+        ...
 
     async def delete(self, digest: Digest) -> bool:
         """Removes a blob; False when there was none. The caller knows that nothing refers to

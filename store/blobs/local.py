@@ -204,6 +204,9 @@ class LocalBlobs:
     async def exists(self, digest: Digest) -> bool:
         return await self._run(self._path(digest).exists)
 
+    def file(self, digest: Digest) -> Path | None:
+        return self._path(digest).absolute()
+
     async def delete(self, digest: Digest) -> bool:
         def unlink() -> bool:
             path = self._path(digest)
@@ -241,6 +244,22 @@ class LocalBlobs:
             return True
 
         return await self._run(collect)
+
+
+def read_verified(path: Path, digest: Digest) -> bytes:
+    """All bytes of a blob from its file; it blocks, and is for other processes. Raises `NotFound`,
+    `Corrupt` where they do not have this digest, and `OSError`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFound("no such blob") from None
+    try:
+        data = _pread(fd, _read_manifest(fd).info.size, 0)
+    finally:
+        os.close(fd)
+    if hashlib.sha256(data).digest() != digest:
+        raise Corrupt(f"the bytes of blob {digest.hex()} have another digest")
+    return data
 
 
 class LocalStaged:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
@@ -47,6 +48,9 @@ class MemoryBlobs:
     async def exists(self, digest: Digest) -> bool:
         await trio.lowlevel.checkpoint()
         return digest in self._blobs
+
+    def file(self, digest: Digest) -> Path | None:
+        return None
 
     async def delete(self, digest: Digest) -> bool:
         await trio.lowlevel.checkpoint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import trio
@@ -38,6 +39,9 @@ class MovingBlobs:
 
     async def exists(self, digest: Digest) -> bool:
         return await self._new.exists(digest) or await self._old.exists(digest)
+
+    def file(self, digest: Digest) -> Path | None:
+        return self._new.file(digest)
 
     async def delete(self, digest: Digest) -> bool:
         # The old one first: a copy that is under way would bring it back.

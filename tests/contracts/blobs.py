@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from store.blobs import CHUNK, BlobInfo, BlobStore, put, read
+from store.blobs.local import read_verified
 from store.errors import Corrupt, NotFound
 
 Maker = Callable[[], AbstractAsyncContextManager[BlobStore]]
@@ -48,6 +49,7 @@ async def ranged(store: BlobStore, digest: bytes, start: int, stop: int | None) 
 async def check_blobs(maker: Maker) -> None:
     for check in (
         _what_was_put_comes_back,
+        _files_are_read_by_others,
         _ranges,
         _nothing_is_seen_before_the_commit,
         _what_is_not_committed_leaves_nothing,
@@ -75,6 +77,21 @@ async def _what_was_put_comes_back(store: BlobStore) -> None:
     small = pattern(5000)
     await put(store, pieces(small, (1, 2, 3)))
     assert await read(store, digest_of(small)) == small
+
+
+async def _files_are_read_by_others(store: BlobStore) -> None:
+    """Where there are any."""
+    for size in SIZES:
+        data = pattern(size)
+        path = store.file(digest_of(data))
+        if path is None:
+            return
+        with pytest.raises(NotFound):
+            read_verified(path, digest_of(data))
+        await put(store, pieces(data, (CHUNK + 1,)))
+        assert read_verified(path, digest_of(data)) == data
+        with pytest.raises(Corrupt):
+            read_verified(path, digest_of(b"other"))
 
 
 async def _ranges(store: BlobStore) -> None:

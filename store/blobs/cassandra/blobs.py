@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -192,6 +193,9 @@ class CassandraBlobs:
 
     async def exists(self, digest: Digest) -> bool:
         return await self._manifest(digest) is not None
+
+    def file(self, digest: Digest) -> Path | None:
+        return None
 
     async def delete(self, digest: Digest) -> bool:
         return await self._remove(digest, lambda _: True, self._do.delete)
