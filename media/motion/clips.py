@@ -38,9 +38,9 @@ CLIPS = {
 }
 
 PREVIEW_SECONDS = 3.0
-PREVIEW_RATE = 10.0  # frames a second
-PREVIEW_SIDE = 240  # pixels of the shorter side
-PREVIEW_COLORS = 128
+PREVIEW_RATE = 8.0  # frames a second
+PREVIEW_SIDE = 180  # pixels of the shorter side
+PREVIEW_COLORS = 64
 
 
 @refusing

@@ -112,7 +112,7 @@ def test_a_preview_is_small_and_moves(tmp_path: Path) -> None:
     path.write_bytes(films.turned(films.indexed(30, (320, 180), 20), 90))
     made = Image.open(BytesIO(preview(path, Container.MP4, LIMITS)))
     assert (made.format, made.size) == ("GIF", (180, 320))
-    assert getattr(made, "n_frames", 1) == 7  # at 0, 80, 180 and so on to 580 ms
+    assert getattr(made, "n_frames", 1) == 5  # at 0, 120, 240 and so on to 480 ms
     assert made.info["loop"] == 0
 
 
