@@ -48,6 +48,11 @@ OTHER: dict[str, Any] = {
     "image_workers": 4,
     "cache": "/disk1:/disk2",
     "cache_bytes": 19,
+    "cache_memory": 21,
+    "requests_per_second": 11.5,
+    "requests_burst": 13.5,
+    "proxies": "192.0.2.0/24",
+    "origins": "https://app.example.org",
 }
 """A value for each setting that is not its default."""
 
