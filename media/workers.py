@@ -47,6 +47,10 @@ class Lane:
 class Pool:
     """Runs the jobs of one lane in other processes.
 
+    A job whose process was killed from outside is done again, as often as there are processes:
+    who kills one of them, for want of memory, may kill them all, and the next to have the job
+    may be dying already.
+
     A job that outlives its time, or whose process dies of it, raises `WorkerDied` and leaves no
     trace on others; the next job gets a fresh process. A cancelled job is killed.
     """
@@ -88,16 +92,12 @@ class Pool:
         job = partial(confined.job, fn, *args, **kwargs)
         with self._metrics.encodes.labels(name).time():
             with trio.move_on_after(self.lane.job_seconds):
-                try:
-                    return await self._once(job)
-                except _Died as error:
-                    if not self._died(name, error):
-                        raise WorkerDied("the media could not be decoded") from error
-                try:
-                    return await self._once(job)
-                except _Died as error:
-                    self._died(name, error)
-                    raise WorkerDied("the media could not be decoded") from error
+                for left in range(self.lane.workers, -1, -1):
+                    try:
+                        return await self._once(job)
+                    except _Died as error:
+                        if not self._died(name, error) or not left:
+                            raise WorkerDied("the media could not be decoded") from error
         self._metrics.worker_deaths.inc()
         log.warning("media worker killed", job=name, seconds=self.lane.job_seconds)
         raise WorkerDied("the media takes too long to decode")
@@ -140,7 +140,7 @@ class Slot:
 
     async def run(self, name: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Any function that can be pickled. Raises `WorkerDied`; whatever else it raises other
-        than a refusal is a refusal. It may run twice: see `Pool`. `name` is for the metrics."""
+        than a refusal is a refusal. It may run again: see `Pool`. `name` is for the metrics."""
         try:
             return await self._pool._run(name, fn, *args, **kwargs)
         except MediaRefused:

@@ -193,21 +193,36 @@ class Reply:
 
 @asynccontextmanager
 async def open_host(
-    folder: Path, *, blobs: BlobStore | None = None, real_workers: bool = False, **settings: Any
+    folder: Path,
+    *,
+    blobs: BlobStore | None = None,
+    real_workers: bool = False,
+    beside: Host | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Host]:
-    """`WAY` says how its GETs and HEADs are answered."""
-    store = until_the_end(SqliteStore.in_memory())
-    await store.migrate()
-    await store.write(_add_users)
-    clock = Clock()
+    """`WAY` says how its GETs and HEADs are answered. `beside` another host it is one more node on
+    the same database and blobs."""
+    if beside is None:
+        store, clock = until_the_end(SqliteStore.in_memory()), Clock()
+        await store.migrate()
+        await store.write(_add_users)
+    else:
+        store, clock, blobs = beside.store, beside.clock, beside.blobs
     registry = CollectorRegistry()
     progress: list[tuple[int, str, int, int]] = []
     async with trio.open_nursery() as nursery:
-        batcher = Batcher(store, clock, lambda batch: None)
-        nursery.start_soon(batcher.run)
+        if beside is None:
+            batcher = Batcher(store, clock, lambda batch: None)
+            nursery.start_soon(batcher.run)
+        else:
+            batcher = beside.batcher
         deps = MediaDeps(
             settings=MediaSettings(
-                cache_folders=(folder / "cache",), scratch_folder=folder / "scratch", **settings
+                **{
+                    "cache_folders": (folder / "cache",),
+                    "scratch_folder": folder / "scratch",
+                    **settings,
+                }
             ),
             reads=store,
             committer=batcher,
@@ -247,7 +262,8 @@ async def open_host(
                 if WAY == "direct"
                 else None,
             )
-        batcher.close()
+        if beside is None:
+            batcher.close()
 
 
 class InlinePool(Pool):
