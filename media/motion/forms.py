@@ -28,5 +28,5 @@ STREAM_MIMES = {
 
 SHOWN = frozenset({*FORMS.values(), *STREAM_MIMES.values(), *ORIGINAL_MIMES})
 """What a browser may play in place."""
-VERSION = 2
+VERSION = 3
 """Part of every stored form's key: raise it when a setting changes."""

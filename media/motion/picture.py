@@ -1,4 +1,6 @@
-"""Frames as they are meant to be seen: upright, in square pixels, of an even size."""
+"""Frames as they are meant to be seen: upright, in square pixels, of an even size, their colours
+written in one way: as BT.709 in the range of video, which every player takes for granted.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from fractions import Fraction
 import av.filter
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -19,6 +22,18 @@ _TURNS = {
     270: (("transpose", "cclock"),),
 }
 """Filters that turn clockwise."""
+
+_MATRICES = {
+    1: "bt709",
+    4: "fcc",
+    5: "bt470",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020",
+    10: "bt2020",
+}
+"""How brightness and colour were taken apart: numbers of ITU-T H.273, names of FFmpeg's filter."""
+HIGH = 720  # lines from which a video that says nothing is of high definition: then it is BT.709
 
 
 def rotation_of(frame: VideoFrame) -> int:
@@ -51,11 +66,14 @@ class Upright:
         self._size = size
         self._rotation = rotation
         self._pixels = pixels
-        self._of: tuple[int, int, str] | None = None
+        self._of: tuple[int, int, str, int, int] | None = None
         self._graph = av.filter.Graph()
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
-        kind = (frame.width, frame.height, frame.format.name)
+        kind = (
+            *(frame.width, frame.height, frame.format.name),
+            *(int(frame.colorspace), int(frame.color_range)),
+        )
         if kind != self._of:
             self._of, self._graph = kind, self._built(frame)
         pts, time_base = frame.pts, frame.time_base
@@ -76,7 +94,7 @@ class Upright:
                 format=VideoFormat(frame.format.name),
                 time_base=frame.time_base or Fraction(1, 1000),
             ),
-            graph.add("scale", f"{before[0]}:{before[1]}"),
+            graph.add("scale", f"{before[0]}:{before[1]}{_colors(frame, self._pixels)}"),
             *(graph.add(name, args) for name, args in _TURNS.get(self._rotation, ())),
             graph.add("setsar", "1"),
             graph.add("format", self._pixels),
@@ -84,6 +102,19 @@ class Upright:
         ]
         graph.link_nodes(*nodes).configure()
         return graph
+
+
+def _colors(frame: VideoFrame, pixels: str) -> str:
+    """How a frame's colours are to be read and written, as options of the filter."""
+    said = ""
+    if not frame.format.is_rgb:
+        full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        usual = "bt709" if min(frame.width, frame.height) >= HIGH else "smpte170m"
+        said = f":in_range={'full' if full else 'limited'}"
+        said += f":in_color_matrix={_MATRICES.get(int(frame.colorspace), usual)}"
+    if pixels.startswith("yuv"):
+        said += ":out_range=limited:out_color_matrix=bt709"
+    return said
 
 
 def image_of(frame: VideoFrame) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 TICK = Fraction(1, 90_000)
@@ -27,6 +28,9 @@ def add_video(
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.thread_count = 1
+    context = stream.codec_context  # as `media.motion.picture.Upright` writes colours
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     stream.time_base = stream.codec_context.time_base = TICK
     return stream
 

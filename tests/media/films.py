@@ -16,6 +16,7 @@ from tempfile import NamedTemporaryFile
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -293,3 +294,31 @@ def _begins(moments: Iterable[tuple[float, bool]]) -> list[float]:
             found.append(moment)
         last = moment if there else last
     return found
+
+
+ORANGE = (200, 60, 30)
+
+
+def orange(size: tuple[int, int], matrix: int, full: bool) -> bytes:
+    """A film of one colour, whose brightness and colours are taken apart by a matrix, by its
+    number in ITU-T H.273, in the range of video or in the full one. With 2 it says nothing of
+    that, and is what is usual for its size."""
+    out = BytesIO()
+    high = matrix == 1 or (matrix == 2 and min(size) >= 720)
+    with av.open(out, "w", format="mp4") as made:
+        video = made.add_stream("libx264", rate=10, options={**_OPTIONS["libx264"], "crf": "8"})
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        if matrix != 2:
+            context = video.codec_context
+            context.colorspace, context.color_range = matrix, 2 if full else 1
+        for number in range(3):
+            frame = frame_of(Image.new("RGB", size, ORANGE)).reformat(
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709 if high else Colorspace.ITU601,
+                dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            )
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            made.mux(video.encode(frame))
+        made.mux(video.encode(None))
+    return out.getvalue()

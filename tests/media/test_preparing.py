@@ -15,6 +15,7 @@ import trio
 
 from media.motion import hls, jobs, probing
 from media.motion.facts import Encoding
+from media.workers import Lane
 from store.records import MediaRecord, MotionState
 from tests.media import films
 from tests.media.host import Host, open_host
@@ -22,7 +23,7 @@ from tests.media.test_workers import Answer
 
 pytestmark = pytest.mark.real
 
-PATIENCE = 60.0  # seconds, on a busy machine
+PATIENCE = 120.0  # seconds, on a busy machine
 WANTED = "KILLED_AT"  # names a file that holds the job and the stage; it goes when that has come
 STAGES = (
     *(("probe", stage) for stage in ("opened", "_scan", "_first_frame", "_poster", "answer")),
@@ -85,7 +86,8 @@ async def test_a_worker_killed_at_any_stage_of_a_video_is_not_noticed(
         monkeypatch.setattr(jobs, job.__name__, job)
     monkeypatch.setattr("media.preparing.LOOK_SECONDS", 0.02)
     quick = Encoding(rungs=(60,), preset="ultrafast", segment_seconds=0.5)
-    async with open_host(tmp_path, real_workers=True, encoding=quick) as host:
+    slow = Lane("decode", job_seconds=PATIENCE)
+    async with open_host(tmp_path, real_workers=True, encoding=quick, decodes=slow) as host:
         for number, (name, stage) in enumerate(STAGES, 1):
             file.write_text(f"{name} {stage}")
             with structlog.testing.capture_logs() as logs:

@@ -18,7 +18,7 @@ from PIL import Image
 from media.errors import MotionRefused
 from media.images import ImageLimits
 from media.motion.facts import Encoding, MotionLimits, Rendition
-from media.motion.jobs import clip, picture, preview, sound, voice
+from media.motion.jobs import clip, picture, preview, probe, sound, voice
 from media.motion.kinds import Container
 from media.motion.picture import image_of
 from media.motion.playlists import boxes
@@ -136,6 +136,48 @@ def test_a_rung_is_upright_and_each_of_its_segments_begins_by_itself(film: Path)
             pixel = image_of(frames[0]).getpixel((80, 5))  # the blue quarter, turned
             assert isinstance(pixel, tuple)
             assert pixel[2] > 150 > pixel[0]
+
+
+def shade(file: InputContainer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What a player is told of the colours, and shows in the middle."""
+    frame = next(file.decode(video=0))
+    context = file.streams.video[0].codec_context
+    told = (context.colorspace, context.color_range, context.color_primaries, context.color_trc)
+    pixel = image_of(frame).getpixel((frame.width // 2, frame.height // 2))
+    assert isinstance(pixel, tuple)
+    return tuple(map(int, told)), pixel
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", [1, 5, 6, 2])
+@pytest.mark.parametrize("size", [(1280, 720), (160, 120)])
+def test_colours_stay_whichever_way_they_are_written(
+    tmp_path: Path, size: tuple[int, int], matrix: int, full: bool
+) -> None:
+    """Phones write full range, and small films are of another matrix than large ones: a rung of
+    another size says what it is of."""
+    if matrix == 2 and full:
+        return  # nobody could know
+    path = tmp_path / "film"
+    path.write_bytes(films.orange(size, matrix, full))
+    made = picture(path, Container.MP4, 120, QUICK, LIMITS)
+    with played(whole(made)) as file:
+        told, pixel = shade(file)
+    assert told == (1, 1, 1, 1)
+    assert pixel == pytest.approx(films.ORANGE, abs=6)
+    poster = Image.open(BytesIO(probe(path, Container.MP4, LIMITS).poster)).getpixel((9, 9))
+    assert poster == pytest.approx(films.ORANGE, abs=6)
+
+
+@pytest.mark.parametrize("form", ["mp4", "webm"])
+def test_the_colours_of_a_moving_image(tmp_path: Path, form: str) -> None:
+    images = [Image.new("RGB", (64, 64), (*films.ORANGE[:2], one)) for one in (30, 31)]
+    out = BytesIO()
+    images[0].save(out, "WEBP", save_all=True, append_images=images[1:], lossless=True)
+    with played(clip_of(tmp_path, out.getvalue(), ImageType.WEBP, form)) as file:
+        told, pixel = shade(file)
+    assert told == (1, 1, 1, 1)
+    assert pixel == pytest.approx(films.ORANGE, abs=6)
 
 
 def test_no_rung_is_larger_than_its_source(film: Path) -> None:
