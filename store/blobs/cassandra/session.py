@@ -40,10 +40,10 @@ from cassandra.policies import (
     TokenAwarePolicy,
 )
 from cassandra.protocol import ErrorMessage
-from cassandra.query import PreparedStatement, tuple_factory
+from cassandra.query import BoundStatement, PreparedStatement, tuple_factory
 
 from store.blobs.cassandra.address import Address
-from store.errors import Incompatible, Unavailable
+from store.errors import Incompatible, StoreError, Unavailable
 
 OLDEST = (4, 0)
 SPECULATE = 0.3  # seconds after which a second node is asked, too, what may be asked twice
@@ -59,6 +59,24 @@ _FAILURES = (
     OSError,
 )
 _REFUSALS = (AuthenticationFailed, Unauthorized, InvalidRequest, UnsupportedOperation)
+
+
+# An answered request of the driver lies in a circle with its timer until the garbage collector
+# comes, which may be after a thousand more. What it carried must not lie there.
+
+
+def _unload(bound: BoundStatement) -> None:
+    """Once it is answered: whoever sends it again would send nothing."""
+    bound.values.clear()  # the message has the same list
+    bound.raw_values = ()
+
+
+def _unloaded(rows: list[Any] | None) -> list[Any]:
+    """What is in the driver's list, which is empty then."""
+    taken = list(rows or ())
+    if isinstance(rows, list):
+        rows.clear()
+    return taken
 
 
 class Cassandra:
@@ -141,7 +159,12 @@ class Cassandra:
         bound.consistency_level = consistency
         bound.serial_consistency_level = ConsistencyLevel.LOCAL_SERIAL
         async with self._slots:
-            _, rows = await self._ask(partial(self._session.execute_async, bound, host=host))
+            try:
+                _, rows = await self._ask(partial(self._session.execute_async, bound, host=host))
+            except StoreError:
+                _unload(bound)
+                raise
+            _unload(bound)
             return rows
 
     async def pages(
@@ -189,7 +212,7 @@ class Cassandra:
         try:
             future = send()
             future.add_callbacks(
-                lambda rows: hand_over(outcome.Value(list(rows or ()))),
+                lambda rows: hand_over(outcome.Value(_unloaded(rows))),
                 lambda error: hand_over(outcome.Error(error)),
             )
             return future, await trio.lowlevel.wait_task_rescheduled(abort)

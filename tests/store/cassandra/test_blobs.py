@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,6 +46,31 @@ async def test_it_keeps_the_contract() -> None:
 
 async def test_it_hands_out_no_damaged_byte() -> None:
     await check_damage(make, damage)
+
+
+def held() -> int:
+    """Chunks that some object holds which the garbage collector knows, alive or not."""
+    return sum(
+        isinstance(one, bytes) and len(one) == CHUNK
+        for known in gc.get_objects()
+        for one in gc.get_referents(known)
+    )
+
+
+async def test_answered_requests_do_not_keep_chunks_until_the_garbage_collector_comes() -> None:
+    """A server lets it come seldom."""
+    async with open_blobs() as blobs:
+        data = pattern(20 * CHUNK)
+        gc.collect()
+        before = held()
+        gc.disable()
+        try:
+            info = await put(blobs, pieces(data))
+            assert held() == before
+            assert await read(blobs, info.digest) == data
+            assert held() == before
+        finally:
+            gc.enable()
 
 
 async def test_a_blob_of_several_partitions() -> None:

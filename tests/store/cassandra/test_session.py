@@ -39,7 +39,12 @@ class Statement:
         self.repeatable = repeatable
 
     def bind(self, values: Any) -> Any:
-        return SimpleNamespace(is_idempotent=self.repeatable, retry_policy=None)
+        return SimpleNamespace(
+            is_idempotent=self.repeatable,
+            retry_policy=None,
+            values=list(values),
+            raw_values=values,
+        )
 
 
 @asynccontextmanager
