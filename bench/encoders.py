@@ -35,7 +35,7 @@ FILTERS = {
     "hamming": Image.Resampling.HAMMING,
     "lanczos": Image.Resampling.LANCZOS,
 }
-SWEEP = (44, 52, 60, 68, 76, 84, 92, 97)
+SWEEP = (40, 48, 56, 64, 72, 80, 88, 96)
 
 
 class Point(NamedTuple):
@@ -127,11 +127,18 @@ class Setting(NamedTuple):
     options: Mapping[str, object]
 
 
-def _avif(speed: int, tune: str = "") -> Setting:
-    advanced = {"advanced": {"tune": tune}} if tune else {}
-    name = f"AVIF speed {speed}" + (f", tune {tune}" if tune else "")
-    return Setting(name, "AVIF", {"speed": speed, "max_threads": 1, **advanced})
+def _avif(speed: int, **tuning: str) -> Setting:
+    advanced = {"advanced": {name.replace("_", "-"): value for name, value in tuning.items()}}
+    name = ", ".join([f"AVIF speed {speed}", *(f"{key} {value}" for key, value in tuning.items())])
+    options: dict[str, object] = {"speed": speed, "max_threads": 1}
+    return Setting(name.replace("_", "-"), "AVIF", options | (advanced if tuning else {}))
 
+
+TUNINGS: tuple[dict[str, str], ...] = (
+    {},
+    {"tune": "ssim"},
+    {"tune": "ssim", "deltaq_mode": "6"},
+)
 
 SETTINGS = (
     Setting("JPEG", "JPEG", {}),
@@ -139,7 +146,7 @@ SETTINGS = (
     Setting("JPEG progressive", "JPEG", {"progressive": True}),
     Setting("JPEG progressive, 4:4:4", "JPEG", {"progressive": True, "subsampling": 0}),
     *(Setting(f"WebP method {one}", "WEBP", {"method": one}) for one in range(7)),
-    *(_avif(speed, tune) for speed in range(6, 11) for tune in ("", "ssim")),
+    *(_avif(speed, **tuning) for speed in range(6, 11) for tuning in TUNINGS),
 )
 GOALS = (  # what Pillow does unless told otherwise, at a quality of 80
     Setting("WebP 80", "WEBP", {"quality": 80, "method": 4}),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import AvifImagePlugin, Image
 
 from media import formats
 from media.accept import chosen_format
@@ -76,6 +79,21 @@ def test_a_format_without_an_encoder_is_not_chosen(monkeypatch: pytest.MonkeyPat
     assert chosen_format(CHROME) == "webp"
     monkeypatch.delitem(FORMATS, "webp")
     assert chosen_format(CHROME) == "jpg"
+
+
+def test_an_encoder_without_the_tuning_is_used_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow may be built with an older one, which refuses what it does not know."""
+    save = AvifImagePlugin._save
+
+    def strict(image: Any, *args: Any, **kwargs: Any) -> None:
+        if "advanced" in image.encoderinfo:
+            raise ValueError("Invalid codec-specific option")
+        save(image, *args, **kwargs)
+
+    monkeypatch.setitem(Image.SAVE, "AVIF", strict)
+    assert formats._working()["avif"] is formats._OLD_AVIF
+    monkeypatch.undo()
+    assert formats._working()["avif"] is formats.AVIF
 
 
 def test_an_encoder_that_fails_is_no_encoder() -> None:
