@@ -62,6 +62,33 @@ def with_profile() -> bytes:
     return jpeg(icc_profile=profile)
 
 
+def wide_profile() -> bytes:
+    """The colour profile of a telephone (the primaries of Display P3, to D50; a gamma of 2.2),
+    as ICC.1:2001 has it."""
+
+    def fixed(*values: float) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    curve = b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(2.2 * 256))
+    tags = {
+        b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249),
+        b"rXYZ": b"XYZ " + bytes(4) + fixed(0.51512, 0.24120, -0.00105),
+        b"gXYZ": b"XYZ " + bytes(4) + fixed(0.29198, 0.69225, 0.04189),
+        b"bXYZ": b"XYZ " + bytes(4) + fixed(0.15710, 0.06657, 0.78407),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    table, data = struct.pack(">I", len(tags)), b""
+    begin = 128 + 4 + 12 * len(tags)
+    for name, value in tags.items():
+        table += name + struct.pack(">II", begin + len(data), len(value))
+        data += value
+    head = struct.pack(">I4xI", begin + len(data), 0x02400000) + b"mntrRGB XYZ " + bytes(12)
+    head += b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
+    return head.ljust(128, b"\0") + table + data
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

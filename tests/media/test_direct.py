@@ -17,11 +17,12 @@ import trio
 from media.direct import rest_of
 from media.slots import Priority
 from media.workers import Lane
+from rpc.proto import media_pb2
 from store.blobs import Blob, MemoryBlobs
 from store.errors import Corrupt
 from store.records import Purpose
 from tests.media import samples
-from tests.media.host import OWNER
+from tests.media.host import BASE, OWNER
 from tests.media.sockets import SOON, WAYS, Serving, get, read_all, read_answer, serving
 
 pytestmark = pytest.mark.real
@@ -46,6 +47,8 @@ async def test_both_ways_answer_the_same_to_the_byte(tmp_path: Path) -> None:
         private = await host.stored(samples.turned(6), Purpose.CHAT)
         small = f"/m/{public.id}/small.jpg"
         etag = (await host.get(small)).headers["etag"]
+        ordered = media_pb2.Variant(mode=media_pb2.VARIANT_FIT, width=90, blur=2, format="webp")
+        made = host.signer.variant_url(public, ordered, OWNER, 0).removeprefix(BASE)
         for path, headers in (
             (small, {}),
             (small, {"Range": "bytes=0-9"}),
@@ -61,6 +64,8 @@ async def test_both_ways_answer_the_same_to_the_byte(tmp_path: Path) -> None:
             (host.link(public, OWNER), {"Range": "bytes=262000-262300"}),
             (host.link(private, OWNER, "small"), {}),
             (host.link(private, OWNER, "small")[:-1], {}),
+            (made, {}),
+            (made.replace("w-90", "w-91"), {}),
             (f"/m/{private.id}/small.jpg", {}),
             (f"/m/{public.id}/original", {}),
             ("/m/", {}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -191,6 +192,34 @@ def test_no_metadata_leaves(ext: str) -> None:
 def test_a_profile_that_cannot_be_used_is_dropped(ext: str) -> None:
     variant = render(samples.with_profile(), ImageType.JPEG, PRESETS["small"], ext, LIMITS)
     assert "icc_profile" not in opened(variant).info
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_a_wide_profile_become_srgb(kind: str, mode: str) -> None:
+    """What a telephone writes as (200, 100, 100) is a redder red than that of the web."""
+    if mode == "RGBA" and kind == "JPEG":
+        return
+    image = Image.new(mode, (64, 64), (200, 100, 100, 128)[: len(mode)])
+    options: dict[str, Any] = {} if kind == "PNG" else {"quality": 95}
+    data = samples.encoded(kind, image, icc_profile=samples.wide_profile(), **options)
+    found = sniff(data)
+    assert found is not None
+    for ext in MIMES:
+        made = opened(render(data, found, PRESETS["small"], ext, LIMITS))
+        assert "icc_profile" not in made.info
+        if mode == "RGB" or ext in ("webp", "avif", "png"):
+            assert near(made.convert("RGB").getpixel((32, 32)), (216, 93, 97), by=7), ext
+    if mode == "RGB":
+        color = inspect(data, found, LIMITS).color
+        assert near(tuple(bytes.fromhex(color[1:])), (216, 93, 97), by=7)
+
+
+def test_the_cmyk_of_a_printer_becomes_srgb() -> None:
+    data = samples.encoded("JPEG", samples.picture(mode="CMYK"), quality=95)
+    made = opened(render(data, ImageType.JPEG, PRESETS["small"], "png", LIMITS))
+    assert made.mode == "RGB"
+    assert near(made.getpixel((300, 200)), samples.RED)
 
 
 def test_transparency_is_kept_or_laid_on_white() -> None:
