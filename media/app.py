@@ -126,7 +126,8 @@ async def open_media(deps: MediaDeps) -> AsyncIterator[MediaHost]:
             settings.motion,
         )
         if motion.AVAILABLE:
-            nursery.start_soon(preparer_of(deps, workers, scratch).run)
+            for _ in range(settings.conversions.workers):
+                nursery.start_soon(preparer_of(deps, workers, scratch).run)
         else:
             log.warning(
                 "video not converted",

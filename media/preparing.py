@@ -8,7 +8,9 @@ that dies has put is nobody's, and is collected.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,7 +29,7 @@ from media.workers import Pool
 from rpc.context import Committer, Reads
 from store.blobs import BlobStore, put_bytes
 from store.changes.motion import SettlePreparation
-from store.errors import DomainError, StoreError
+from store.errors import Corrupt, DomainError, NotFound, StoreError
 from store.queries.motion import (
     FIRST,
     Work,
@@ -51,8 +53,17 @@ RETRY_SECONDS = 10.0
 ATTEMPTS = 3  # that may die of it
 
 
+class End(Enum):
+    """What became of a piece of work."""
+
+    SETTLED = auto()
+    TRIED = auto()  # it may be the video's fault: an attempt
+    LATER = auto()  # it is not
+    BROKEN_OFF = auto()  # this node stops, or the work is another's
+
+
 class Preparer:
-    """Works on one video at a time."""
+    """Works on one video at a time, and on its renditions at once as far as workers are free."""
 
     def __init__(
         self,
@@ -78,32 +89,35 @@ class Preparer:
         while True:
             try:
                 busy = await self.step()
-            except StoreError as error:
-                log.warning("preparing waits for the store", error=str(error))
+            except (StoreError, OSError) as error:
+                log.warning("preparing waits", error=str(error))
                 busy = False
             if not busy:
                 await trio.sleep(LOOK_SECONDS)
 
     async def step(self) -> bool:
         """Does what is to be done of one video; False where there is nothing. Raises
-        `StoreError`."""
+        `StoreError`, and `OSError` of the disk that workers read from: then it is not the video's
+        fault, and no attempt."""
         work = await self._claim()
         if work is None:
             return False
-        tried, failure = False, None
+        end, failure = End.BROKEN_OFF, None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep, work, nursery.cancel_scope)
                 try:
-                    tried = await self._settle(work)
-                except StoreError as error:
-                    tried, failure = True, error
+                    end = await self._settle(work)
+                except (StoreError, OSError) as error:
+                    end, failure = End.LATER, error
                 nursery.cancel_scope.cancel()
         finally:
             # Where it is settled, this finds nothing to let go.
             with trio.move_on_after(2.0, shield=True):
-                wait_ms = round(RETRY_SECONDS * 1000) if tried else 0
-                await self._reads.write(leave_work, work.source, self._owner, wait_ms, tried)
+                wait_ms = 0 if end is End.BROKEN_OFF else round(RETRY_SECONDS * 1000)
+                await self._reads.write(
+                    leave_work, work.source, self._owner, wait_ms, end is End.TRIED
+                )
         if failure is not None:
             raise failure
         return True
@@ -134,26 +148,26 @@ class Preparer:
                 log.warning("preparation lost")
                 scope.cancel()
 
-    async def _settle(self, work: Work) -> bool:
-        """Whether this was an attempt that failed, and others are left."""
+    async def _settle(self, work: Work) -> End:
         found = await self._reads.read(media_of_blob, work.source)
         files: tuple[MediaFile, ...] = ()
         if found and work.attempts <= ATTEMPTS:
             try:
                 files = await self._files(found)
-            except WorkerDied:
+            except (WorkerDied, Corrupt, NotFound) as error:
+                log.warning("a video could not be read", error=str(error))
                 if work.attempts < ATTEMPTS:
-                    return True
+                    return End.TRIED
             except Busy:
-                return True
+                return End.LATER
             except MediaRefused as error:
                 log.info("a video could not be prepared", error=error.message)
         try:
             await self._committer.submit(SettlePreparation(source=work.source, files=files)).wait()
         except (DomainError, MediaError) as error:
             log.warning("preparation refused", error=str(error))
-            return True
-        return False
+            return End.LATER
+        return End.SETTLED
 
     async def _files(self, owners: list[MediaRecord]) -> tuple[MediaFile, ...]:
         """Encodes and puts everything; the index is the last."""
@@ -168,23 +182,32 @@ class Preparer:
             self._scratch.file(blob.chunks()) as path,
         ):
             container = await trio.to_thread.run_sync(_container, path)
-            pictures = []
-            for side in sides:
-                async with self._pool.slot(Priority.UPLOAD) as slot:
-                    made = await slot.run(
-                        "picture", jobs.picture, path, container, side, encoding, limits
-                    )
-                pictures.append(await self._listed(made, files))
+            pictures: dict[int, Listed] = {}
+            sound: Listed | None = None
+
+            async def see(side: int) -> None:
+                nonlocal done
+                job = ("picture", jobs.picture, path, container, side, encoding, limits)
+                pictures[side] = await self._listed(await self._made(*job), files)
                 done += side**2
                 for one in owners:
                     self._on_prepared(one.owner_id, one.id, min(99, done * 100 // total))
-            sound = None
-            if media.motion.audio_codec:
-                async with self._pool.slot(Priority.UPLOAD) as slot:
-                    made = await slot.run("sound", jobs.sound, path, container, encoding, limits)
-                sound = await self._listed(made, files)
-        await self._put(multivariant_playlist(pictures, sound).encode(), FileKind.INDEX, files)
+
+            async def hear() -> None:
+                nonlocal sound
+                job = ("sound", jobs.sound, path, container, encoding, limits)
+                sound = await self._listed(await self._made(*job), files)
+
+            # Those that take longest begin first: so they end together where workers are free.
+            tasks = [partial(see, side) for side in reversed(sides)]
+            await _together([*tasks, hear] if media.motion.audio_codec else tasks)
+        index = multivariant_playlist([pictures[side] for side in sides], sound)
+        await self._put(index.encode(), FileKind.INDEX, files)
         return tuple(files)
+
+    async def _made(self, name: str, job: Callable[..., Rendition], *args: object) -> Rendition:
+        async with self._pool.slot(Priority.UPLOAD) as slot:
+            return await slot.run(name, job, *args)
 
     async def _listed(self, made: Rendition, files: list[MediaFile]) -> Listed:
         init = await self._put(made.init, FileKind.INIT, files)
@@ -199,6 +222,24 @@ class Preparer:
         info = await put_bytes(self._blobs, data)
         files.append(MediaFile(digest=info.digest, kind=kind, size=info.size))
         return info.digest.hex()
+
+
+async def _together(tasks: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Runs all of them; the first error ends the others, and is raised as it is."""
+    failures: list[Exception] = []
+
+    async def run(task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except (MediaError, StoreError, OSError) as error:
+            failures.append(error)
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(run, task)
+    if failures:
+        raise failures[0]
 
 
 def _container(path: Path) -> Container:

@@ -19,6 +19,12 @@ _LONG: dict[str, Any] = {
 """Of the lane that prepares videos: three minutes of them in full size, on a busy machine."""
 
 
+def conversions(workers: int) -> Lane:
+    """The lane that prepares so many videos at once, each of which asks for all of its renditions
+    together."""
+    return Lane("convert", workers=workers, max_waiting=16 * workers, **_LONG)
+
+
 @dataclass(frozen=True)
 class MediaSettings:
     """Seconds and bytes, unless said otherwise."""
@@ -30,7 +36,7 @@ class MediaSettings:
 
     decodes: Lane = field(default_factory=lambda: Lane("decode"))
     encodes: Lane = field(default_factory=lambda: Lane("encode", workers=2))
-    conversions: Lane = field(default_factory=lambda: Lane("convert", **_LONG))
+    conversions: Lane = field(default_factory=lambda: conversions(1))
     image: ImageLimits = field(default_factory=ImageLimits)
     motion: MotionLimits = field(default_factory=MotionLimits)
     encoding: Encoding = field(default_factory=Encoding)

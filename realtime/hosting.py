@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from media.app import MediaDeps, open_media
 from media.metrics import MediaMetrics
 from media.server import MediaServer
-from media.settings import MediaSettings
+from media.settings import MediaSettings, conversions
 from media.urls import Signer
 from media.workers import Lane
 from realtime.files import GuardedListener
@@ -45,6 +45,7 @@ async def media_host(
         hot_bytes=settings.cache_memory,
         decodes=Lane("decode", workers=(settings.image_workers + 1) // 2),
         encodes=Lane("encode", workers=settings.image_workers),
+        conversions=conversions(settings.video_workers),
         max_upload_bytes=settings.max_upload,
         header_seconds=settings.handshake,
         stall_seconds=settings.stall,

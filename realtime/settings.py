@@ -198,6 +198,13 @@ class Settings:
             "processes that make variants of images; half as many check uploads", _number(1, 1024)
         ),
     ] = 1
+    video_workers: Annotated[
+        int,
+        _help(
+            "processes that prepare the streams of videos, and as many videos at once",
+            _number(1, 1024),
+        ),
+    ] = 1
     cache: Annotated[
         str,
         _help(

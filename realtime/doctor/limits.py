@@ -72,7 +72,7 @@ def available(file: Path = MEMINFO) -> int | None:
 
 def memory(free: int | None, settings: Settings) -> list[Finding]:
     processes = 1 if settings.workers == 1 else settings.workers + 3
-    processes += settings.image_workers
+    processes += settings.image_workers + settings.video_workers
     wanted = processes * PROCESS + settings.workers * settings.max_connections * SESSION
     if free is None or free >= wanted:
         return []

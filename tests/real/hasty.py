@@ -44,7 +44,7 @@ def _listed(method: Method) -> Method:
 def _put(method: Method) -> Method:
     @wraps(method)
     async def wrapped(self: Any, data: bytes, kind: Any, files: Any) -> Any:
-        if len(files) == 2:
+        if len(files) >= 2:
             _come_to("put")
         if kind is FileKind.INDEX:
             _come_to("index")

@@ -46,6 +46,7 @@ OTHER: dict[str, Any] = {
     "home_followers": 24,
     "home_days": 25,
     "image_workers": 4,
+    "video_workers": 2,
     "cache": "/disk1:/disk2",
     "cache_bytes": 19,
     "cache_memory": 21,
