@@ -162,7 +162,7 @@ def create_host(deps: MediaDeps, workers: Workers, variants: Variants, access: A
     serving = Serving(
         settings, deps.reads, access, deps.blobs, deps.signer, deps.clock, variants, limits
     )
-    host = _Host(deps, workers, serving, limits, cors)
+    host = _Host(deps, workers, variants, serving, limits, cors)
     app = QuartTrio("media", static_folder=None)
     app.asgi_http_class = MediaConnection
     app.url_map.merge_slashes = False  # a URL has one spelling
@@ -184,7 +184,13 @@ class _Host:
     """The handlers."""
 
     def __init__(
-        self, deps: MediaDeps, workers: Workers, serving: Serving, limits: Limits, cors: Cors
+        self,
+        deps: MediaDeps,
+        workers: Workers,
+        variants: Variants,
+        serving: Serving,
+        limits: Limits,
+        cors: Cors,
     ) -> None:
         self._deps = deps
         self._serving = serving
@@ -199,6 +205,7 @@ class _Host:
             workers,
             deps.metrics,
             deps.on_progress,
+            variants.keep_reduced,
         )
         self._parts = PartUploads(
             deps.settings,

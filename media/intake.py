@@ -34,6 +34,7 @@ class Described:
     thumbhash: bytes = b""
     motion: MotionRecord | None = None
     files: tuple[MediaFile, ...] = ()
+    reduced: bytes = b""  # see `media.reduced`
 
 
 _NAMES = {
@@ -98,6 +99,7 @@ class Intake:
             height=found.height,
             color=found.color,
             thumbhash=found.thumbhash,
+            reduced=found.reduced,
         )
 
     async def _motion(self, kind: Container, file: Path) -> Described:

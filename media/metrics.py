@@ -20,6 +20,12 @@ class MediaMetrics:
             ("outcome",),
             registry=registry,
         )
+        self.sources = Counter(
+            "sunwire_media_sources",
+            "What variants of photographs were made from: the reduced copy, or the original.",
+            ("source",),
+            registry=registry,
+        )
         self.refusals = Counter(
             "sunwire_media_refusals",
             "Uploads and images that were refused, by code.",

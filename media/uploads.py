@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
@@ -52,6 +52,9 @@ def check_length(announced: int, content_length: int | None, limit: int) -> None
     raise BadRequest(f"the ticket is for {announced} bytes, not {content_length}")
 
 
+KeepReduced = Callable[[bytes, bytes], Awaitable[None]]
+
+
 class Uploads:
     """Receives PUTs. A finished upload is durable in the blob store and in the log; any other
     leaves nothing behind."""
@@ -65,8 +68,11 @@ class Uploads:
         workers: Workers,
         metrics: MediaMetrics,
         on_progress: OnProgress,
+        keep_reduced: KeepReduced | None = None,
     ) -> None:
+        """`keep_reduced` is given the reduced copy of a large photograph, by its digest."""
         self._settings = settings
+        self._keep_reduced = keep_reduced
         self._reads = reads
         self._committer = committer
         self._blobs = blobs
@@ -133,6 +139,8 @@ class Uploads:
             return media
         found = await self._intake.describe(kind, incoming, media.purpose)
         await incoming.commit()
+        if found.reduced and self._keep_reduced is not None:
+            await self._keep_reduced(info.digest, found.reduced)
         pending = self._committer.submit(
             StoreMedia(
                 media_id=media.id,

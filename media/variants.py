@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from media import images, motion, presets, stored
+from media import images, motion, presets, reduced, stored
 from media.cache import Cached, DiskCache
 from media.errors import Failed, MediaRefused, Missing
 from media.flights import Flights
@@ -61,10 +61,14 @@ class Variants:
             raise Missing("it has no picture")
 
         async def render() -> bytes:
-            return await self._render(still, options, ext)
+            return await self._render(media, still, options, ext)
 
         spelled = str(options).replace(",", ".")  # which no option contains
         return await self._made(f"{still.hex()}-{spelled}.{ext}-{ENCODER}", render)
+
+    async def keep_reduced(self, digest: bytes, data: bytes) -> None:
+        """Keeps the reduced copy of an original, if it can."""
+        await self._cache.put(_reduced_key(digest), data)
 
     async def form(self, media: MediaRecord, name: str) -> Cached:
         """One of `media.motion.forms.FORMS`. Raises `Missing` where it has none of that name, and
@@ -112,7 +116,23 @@ class Variants:
             self._metrics.refusals.labels(error.code).inc()
             raise
 
-    async def _render(self, digest: bytes, options: Options, ext: str) -> bytes:
+    async def _render(self, media: MediaRecord, digest: bytes, options: Options, ext: str) -> bytes:
+        size = (media.width, media.height)
+        if media.motion is None and reduced.serves(options, *size):
+            copy = await self._cache.get(_reduced_key(digest))
+            if copy is not None:
+                self._metrics.sources.labels("reduced").inc()
+                async with self._workers.encodes.slot(Priority.VIEWER) as slot:
+                    return await slot.run(
+                        "render",
+                        images.render_reduced,
+                        copy.data,
+                        size,
+                        options,
+                        ext,
+                        self._limits,
+                    )
+        self._metrics.sources.labels("original").inc()
         path = self._blobs.file(digest)
         async with self._workers.encodes.slot(Priority.VIEWER) as slot:
             if path is not None:
@@ -144,3 +164,7 @@ class Variants:
             if word == "preview":
                 return await slot.run("preview", jobs.preview, path, container, self._motion)
             return await slot.run("voice", jobs.voice, path, container, ext, self._motion)
+
+
+def _reduced_key(digest: bytes) -> str:
+    return f"{digest.hex()}-reduced-{reduced.VERSION}"

@@ -48,6 +48,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """Of the bodies that came, without repeats."""
     cpu: float
     """The generator's share of a core."""
+    server: float = 0.0
+    """Seconds of processors that the server used, with all its processes; 0: not looked at."""
 
     @property
     def per_second(self) -> float:

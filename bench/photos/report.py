@@ -25,10 +25,13 @@ def page(rows: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         "SQLite, with a worker for each core, a check of permission for every request, and its",
         "cache on one disk. Both started anew, with empty caches, for each figure. The photographs",
         "are those of `bench/pictures.py`, all different; for a first request each is asked for",
-        f"once, on {CONNECTIONS['first']} connections.",
+        f"once, {CONNECTIONS['first']} at a time. *Of processor* is the ratio of images for each",
+        "second that all processes of a server used, whatever else the machine did. Sunwire's",
+        "cache has what its uploads left there, copies of 2160 pixels; thumbor knows no uploads,",
+        "so rows without those copies stand beside.",
         "",
-        "| measure | Sunwire | thumbor | ratio | asked | |",
-        "|---|---|---|---|---|---|",
+        "| measure | Sunwire | thumbor | ratio | of processor | asked | |",
+        "|---|---|---|---|---|---|---|",
         *(_line(row, rows[row.key]) for row in ROWS if row.key in rows),
     ]
     if BEHIND in rows:
@@ -45,8 +48,19 @@ def _line(row: Row, found: Any) -> str:
     reached = statistics.median(ratios) >= row.least and _is_as_good(row, found["seen"])
     return (
         f"| {row.title} | {_spread(own, form)} {unit} | {_spread(peer, form)} "
-        f"| {_spread(ratios, '.2f')} | {row.least:g} | {_word(reached)} |"
+        f"| {_spread(ratios, '.2f')} | {_processor(found['rounds'])} "
+        + (f"| {row.least:g} | {_word(reached)} |" if row.least else "| | |")
     )
+
+
+def _processor(rounds: Sequence[Any]) -> str:
+    """The ratio of what a second of all processors gives."""
+    costs = [
+        [one[name]["server"] / one[name]["requests"] for one in rounds] for name in (PEER, OWN)
+    ]
+    if not all(costs[0] + costs[1]):
+        return ""
+    return _spread([theirs / ours for theirs, ours in zip(*costs, strict=True)], ".2f")
 
 
 def _is_as_good(row: Row, seen: Any) -> bool:

@@ -17,6 +17,8 @@ class Row:
     source: Literal["12mp", "2mp", "cached"]
     least: float
     """The ratio to thumbor's figure that is asked for."""
+    uploaded: bool = True
+    """The cache has what uploads leave in it; else it is empty, and all is made of originals."""
     equal_size: bool = False
     """thumbor's quality is chosen so that its files have our size, within `TOLERANCE`; the
     similarity to the original may not be less than its."""
@@ -47,6 +49,24 @@ ROWS = (
         Variant("small", 320, "jpg"),
         "12mp",
         1.2,
+    ),
+    Row(
+        "emptied-1080",
+        "the same to 1080, when the copy of the upload has gone",
+        "first",
+        Variant("large", 1080, "jpg"),
+        "12mp",
+        0.0,
+        uploaded=False,
+    ),
+    Row(
+        "emptied-320",
+        "the same to 320",
+        "first",
+        Variant("small", 320, "jpg"),
+        "12mp",
+        0.0,
+        uploaded=False,
     ),
     Row(
         "webp",

@@ -68,10 +68,12 @@ class Bench:
             self.sunwire.take([one for many in self.sources.values() for one in many], Path(folder))
 
     @contextmanager
-    def fresh(self, server: Server, cpu: int, processes: int) -> Iterator[Running]:
+    def fresh(
+        self, server: Server, cpu: int, processes: int, uploaded: bool = True
+    ) -> Iterator[Running]:
         with (
             tempfile.TemporaryDirectory(dir=self.folder) as folder,
-            server.running(Path(folder), cpu, processes) as running,
+            server.running(Path(folder), cpu, processes, uploaded) as running,
         ):
             yield running
 
@@ -79,10 +81,16 @@ class Bench:
         variant = row.variant._replace(quality=quality)
         paths = [server.path(one, variant) for one in self.sources[row.source]]
         if row.kind == "first":
-            with self.fresh(server, -1, self.cores) as running:
+            with self.fresh(server, -1, self.cores, row.uploaded) as running:
                 warm, once = paths[:WARM], paths[WARM:]
                 _load(Task(port=running.port, paths=warm, connections=WARM, fresh=True))
-                return _load(Task(port=running.port, paths=once, connections=CONNECTIONS["first"]))
+                task = Task(
+                    port=running.port, paths=once, connections=CONNECTIONS["first"], fresh=True
+                )
+                before = running.processor_seconds()
+                figures = _load(task)
+                figures.server = running.processor_seconds() - before
+                return figures
         with self.fresh(server, 0, 1) as running:
             for path in paths:
                 fetch(running.port, path)
@@ -130,7 +138,7 @@ class Bench:
 
     def look(self, row: Row) -> dict[str, Seen]:
         """Raises `ServerFailed` where the answers are not of one size."""
-        with self.fresh(self.sunwire, -1, self.cores) as running:
+        with self.fresh(self.sunwire, -1, self.cores, row.uploaded) as running:
             own = self._seen(row, self.sunwire, running, row.variant)
         with self.fresh(self.thumbor, -1, self.cores) as running:
             if not row.equal_size:

@@ -3,6 +3,8 @@ ended."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -49,12 +51,28 @@ class Running(NamedTuple):
     pid: int
     port: int
 
+    def processor_seconds(self) -> float:
+        """That it and its processes have used, those that have ended aside."""
+        pids = [self.pid]
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                pids += map(int, (task / "children").read_text().split())
+        return sum(map(_processor_seconds, pids))
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 class Server(Protocol):
     name: str
 
-    def running(self, folder: Path, cpu: int, processes: int) -> AbstractContextManager[Running]:
-        """Runs it with its caches in the folder, which is empty; `processes` convert."""
+    def running(
+        self, folder: Path, cpu: int, processes: int, uploaded: bool = True
+    ) -> AbstractContextManager[Running]:
+        """Runs it with its caches in the folder, which is empty; `processes` convert.
+        `uploaded`: the cache has what uploads leave in it."""
         ...
 
     def path(self, photograph: Path, variant: Variant) -> str: ...
@@ -72,7 +90,9 @@ class Thumbor:
         return f"/unsafe/fit-in/{variant.side}x{variant.side}/{more}{photograph.name}"
 
     @contextmanager
-    def running(self, folder: Path, cpu: int, processes: int) -> Iterator[Running]:
+    def running(
+        self, folder: Path, cpu: int, processes: int, uploaded: bool = True
+    ) -> Iterator[Running]:
         (port,) = free_ports(1)
         config = folder / "thumbor.conf"
         config.write_text(
@@ -106,7 +126,11 @@ class Sunwire:
         return f"/m/{self.ids[photograph.name]}/{variant.preset}.{variant.ext}"
 
     @contextmanager
-    def running(self, folder: Path, cpu: int, processes: int) -> Iterator[Running]:
+    def running(
+        self, folder: Path, cpu: int, processes: int, uploaded: bool = True
+    ) -> Iterator[Running]:
+        if uploaded:
+            shutil.copytree(self.data / "uploaded", folder / "cache")
         with self._serving(folder, cpu, processes) as (running, _):
             yield running
 
@@ -137,6 +161,7 @@ class Sunwire:
 
         with self._serving(folder, -1, 2) as (_, websocket):
             trio.run(send, f"ws://127.0.0.1:{websocket}")
+        shutil.copytree(folder / "cache", self.data / "uploaded")
 
 
 def build() -> None:

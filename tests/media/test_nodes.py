@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -104,12 +105,22 @@ async def test_what_one_node_deletes_no_node_serves(
         assert (await one.get(link)).status == 404
 
 
-def kill_workers() -> int:
-    """All of them; how many there were."""
+Killed = list[multiprocessing.process.BaseProcess]
+
+
+def kill_workers() -> Killed:
+    """All of them, by one blow."""
     found = multiprocessing.active_children()
     for process in found:
         process.kill()
-    return len(found)
+    return found
+
+
+def buried(killed: Killed) -> bool:
+    """They are gone: the next job meets the next blow alone. There was one at least."""
+    for process in killed:
+        process.join()
+    return bool(killed)
 
 
 @pytest.mark.real
@@ -123,7 +134,7 @@ async def test_workers_killed_at_any_moment_cost_no_answer(tmp_path: Path) -> No
     blobs = LocalBlobs(tmp_path / "blobs")
     async with open_host(tmp_path, blobs=blobs, real_workers=True) as host:
         media = await host.stored(data)
-        assert kill_workers()  # while they have nothing to do
+        assert buried(kill_workers())  # while they have nothing to do
         for moment, (preset, ext) in zip(moments, names, strict=False):
             replies: list[Reply] = []
 
@@ -133,7 +144,8 @@ async def test_workers_killed_at_any_moment_cost_no_answer(tmp_path: Path) -> No
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(ask, f"/m/{media.id}/{preset}.{ext}", replies)
                 await trio.sleep(moment)
-                kill_workers()
+                killed = kill_workers()
+            buried(killed)
             (reply,) = replies
             wanted = render(data, ImageType.JPEG, PRESETS[preset], ext, ImageLimits())
             assert (reply.status, reply.body) == (200, wanted), moment

@@ -10,7 +10,15 @@ ABOUT = {"machine": "two cores", "versions": {"thumbor": "7"}}
 
 
 def figures(requests: int) -> dict[str, Any]:
-    return {"requests": requests, "seconds": 1.0, "p50": 1.0, "p99": 2.0, "sizes": [1], "cpu": 0.2}
+    return {
+        "requests": requests,
+        "seconds": 1.0,
+        "p50": 1.0,
+        "p99": 2.0,
+        "sizes": [1],
+        "cpu": 0.2,
+        "server": 0.0,
+    }
 
 
 def row(own: list[int], peer: list[int], likeness: float = 0.9) -> dict[str, Any]:
@@ -30,10 +38,17 @@ def line(text: str, begin: str) -> str:
 
 def test_ratios_are_of_one_round() -> None:
     text = page({"cached": row([300, 600, 400], [100, 100, 200])}, ABOUT)
-    assert "| 3.00 (2.00–6.00) | 3 | yes |" in line(text, "a cached variant")
+    assert "| 3.00 (2.00–6.00) |  | 3 | yes |" in line(text, "a cached variant")
     assert "20% to 20%" in text
     text = page({"cached": row([299], [100])}, ABOUT)
     assert line(text, "a cached variant").endswith("| **no** |")
+
+
+def test_a_processor_may_give_more_than_a_second_does() -> None:
+    found = row([10], [10])
+    found["rounds"][0]["Sunwire"]["server"] = 1.0
+    found["rounds"][0]["thumbor"]["server"] = 2.5
+    assert "| 1.00 (1.00–1.00) | 2.50 (2.50–2.50) |" in line(page({"webp": found}, ABOUT), "WebP")
 
 
 def test_files_of_one_size_must_be_as_good() -> None:
