@@ -23,10 +23,10 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from bench.pictures import camera_jpeg, scene
-from media.formats import FORMATS
-from media.images import ImageLimits, render
-from media.presets import PRESETS
-from media.sniff import ImageType
+from media.images.formats import FORMATS
+from media.images.presets import PRESETS
+from media.images.rendering import ImageLimits, render
+from media.images.sniff import ImageType
 
 Picture = Image.Image
 FILTERS = {
@@ -73,8 +73,8 @@ def best_of(rounds: int, fn: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def reduced(data: bytes, longer: int, draft: float, gap: float | None, how: str) -> Picture:
-    """As `media.images` does it. `draft` is how much larger than wanted a JPEG is decoded at
-    least; 0 is in full."""
+    """As `media.images.rendering` does it. `draft` is how much larger than wanted a JPEG is
+    decoded at least; 0 is in full."""
     opened = Image.open(BytesIO(data))
     scale = longer / max(opened.size)
     size = (round(opened.width * scale), round(opened.height * scale))

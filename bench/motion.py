@@ -22,11 +22,11 @@ from urllib.parse import urljoin
 import httpx
 import trio
 
-from media.images import ImageLimits
+from media.images.rendering import ImageLimits
+from media.images.sniff import ImageType
 from media.motion import jobs
 from media.motion.facts import Encoding, MotionLimits
 from media.motion.kinds import Container
-from media.sniff import ImageType
 from realtime.demo import films
 from realtime.demo.photos import photographs
 from realtime.testing.process import ServerProcess

@@ -1,7 +1,7 @@
 """The media host: takes uploads, serves photographs, and nothing else.
 
     PUT       /u/{media_id}?…             one upload, by its ticket
-    POST HEAD PATCH DELETE OPTIONS        the same in parts: `media.tus`, `media.draft`
+    POST HEAD PATCH DELETE OPTIONS        the same in parts: `media.uploads.tus` and `draft`
     GET HEAD  /m/{media_id}/{preset}.{ext}  a variant, for whoever may see the object
     GET HEAD  /m/{media_id}/{form}        of motion: a clip, a preview, voice; see `media.motion`
     GET HEAD  /m/{media_id}/hls/{file}    the adaptive stream of a video
@@ -27,30 +27,31 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from media import draft, motion, tus
-from media.access import Access
-from media.answers import SAFE_HEADERS, Answer, failure
+from media import motion
 from media.body import BODY, MediaConnection
-from media.cache import Cached, DiskCache
+from media.cache.files import Cached, DiskCache
+from media.cache.flights import Flights
+from media.cache.locks import FileLocks
 from media.cors import Cors
 from media.errors import BadRequest, Gone, MediaError, Missing
-from media.flights import Flights
-from media.fronts import Asked
 from media.limits import Limits
-from media.locks import FileLocks
 from media.metrics import MediaMetrics
 from media.motion import jobs
-from media.partials import Partials
-from media.parts import PartUploads
 from media.preparing import OnPrepared, Preparer
-from media.progress import OnProgress
-from media.scratch import Scratch
-from media.serving import Serving, refusal
+from media.serving.access import Access
+from media.serving.answering import Serving, refusal
+from media.serving.answers import SAFE_HEADERS, Answer, failure
+from media.serving.variants import Variants
 from media.settings import MediaSettings
-from media.uploads import Uploads
+from media.uploads import draft, tus
+from media.uploads.fronts import Asked
+from media.uploads.partials import Partials
+from media.uploads.parts import PartUploads
+from media.uploads.progress import OnProgress
+from media.uploads.put import Uploads
 from media.urls import BadSignature, BadUrl, Expired, Signer
-from media.variants import Variants
-from media.workers import Workers, open_workers
+from media.workers.pools import Workers, open_workers
+from media.workers.scratch import Scratch
 from rpc.context import Clock, Committer, Reads
 from rpc.views import Views
 from store.blobs import BlobStore

@@ -17,15 +17,15 @@ import structlog
 import trio
 
 from media.errors import Busy, MediaError, MediaRefused, WorkerDied
+from media.images.sniff import SNIFF_BYTES
 from media.motion import jobs
 from media.motion.facts import Rendition
 from media.motion.kinds import Container, sniff_motion
 from media.motion.playlists import Listed, ladder, media_playlist, multivariant_playlist
-from media.scratch import Scratch
 from media.settings import MediaSettings
-from media.slots import Priority
-from media.sniff import SNIFF_BYTES
-from media.workers import Pool
+from media.workers.pools import Pool
+from media.workers.scratch import Scratch
+from media.workers.slots import Priority
 from rpc.context import Committer, Reads
 from store.blobs import BlobStore, put_bytes
 from store.changes.motion import SettlePreparation

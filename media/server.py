@@ -7,7 +7,7 @@ kept the server from ever stopping; here a send has a deadline and can be cancel
 
 Nothing is upgraded: no websocket, no HTTP/2 in clear text, since no handler is behind them.
 
-What is a plain request for media does not come so far: `media.direct` has answered it.
+What is a plain request for media does not come so far: `media.serving.direct` has answered it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from media.app import MediaHost
-from media.direct import Direct
 from media.metrics import MediaMetrics
+from media.serving.direct import Direct
 from media.settings import MediaSettings
 
 log = structlog.get_logger("media")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.confined import WorkerLimits
-from media.images import ImageLimits
+from media.images.rendering import ImageLimits
 from media.motion.facts import Encoding, MotionLimits
-from media.workers import Lane
+from media.workers.confined import WorkerLimits
+from media.workers.pools import Lane
 from rpc.rates import Rate
 
 _LONG: dict[str, Any] = {

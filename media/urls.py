@@ -1,7 +1,7 @@
 """The grammar of the media host's URLs, and their signatures (pure).
 
     /m/{media_id}/{preset}.{ext}    a variant; without .{ext} the Accept header chooses
-    /m/{media_id}/{options}.{ext}   one made to order, signed: see `media.options`
+    /m/{media_id}/{options}.{ext}   one made to order, signed: see `media.images.options`
     /m/{media_id}/original          the bytes as they were uploaded
     /m/{media_id}/{form}            motion in another form: see `media.motion.forms`
     /m/{media_id}/hls/{file}        a file of the adaptive stream of a video, index.m3u8 first
@@ -27,10 +27,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from media.formats import MIMES
+from media.images.formats import MIMES
+from media.images.options import MAX_TEXT, MIDDLE, BadOptions, Options, checked, parse
+from media.images.presets import DEFAULT, PRESET_NAMES
 from media.motion.forms import FORMS, STREAM, VOICE
-from media.options import MAX_TEXT, MIDDLE, BadOptions, Options, checked, parse
-from media.presets import DEFAULT, PRESET_NAMES
 from rpc.proto import media_pb2
 from store.records import MediaRecord, MotionState
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from media.formats import MIMES
+from media.images.formats import MIMES
+from media.images.presets import LARGEST, PRESET_NAMES
 from media.motion.forms import LINKED, VOICE
-from media.presets import LARGEST, PRESET_NAMES
 from media.urls import Signer
 from realtime.clock import SystemClock
 from realtime.code_sender import LoggingCodeSender

@@ -14,7 +14,7 @@ from media.metrics import MediaMetrics
 from media.server import MediaServer
 from media.settings import MediaSettings, conversions
 from media.urls import Signer
-from media.workers import Lane
+from media.workers.pools import Lane
 from realtime.files import GuardedListener
 from realtime.settings import Settings
 from rpc.context import Clock, Committer, Reads, Signals

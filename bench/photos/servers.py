@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from bench.compare import builds
-from media.formats import JPEG
+from media.images.formats import JPEG
 from realtime.bench.population import populate
 from realtime.bench.run import pinned
 from realtime.testing.process import free_ports

@@ -15,14 +15,14 @@ from av.packet import Packet
 from PIL import Image
 
 from media.errors import MotionRefused
-from media.images import ImageLimits, open_image
+from media.images.rendering import ImageLimits, open_image
+from media.images.sniff import ImageType
 from media.motion.facts import MotionLimits
 from media.motion.hls import timed_frames
 from media.motion.kinds import Container
 from media.motion.opening import opened, refusing
 from media.motion.picture import Upright, fitted, frame_of, image_of, rotation_of, shown_size
 from media.motion.writing import TICK, add_video, mux_indexed
-from media.sniff import ImageType
 
 SHORTEST_MS = 20  # a frame that asks for less is shown for 100 ms, as browsers do
 USUAL_MS = 100

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from media.images import ImageLimits
+from media.images.rendering import ImageLimits
+from media.images.sniff import ImageType
 from media.motion import AVAILABLE
 from media.motion.facts import Encoding, MotionLimits, Probe, Rendition
 from media.motion.kinds import Container
-from media.sniff import ImageType
 
 
 def warm() -> None:

@@ -20,11 +20,11 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
-from media.images import ImageLimits
+from media.images.rendering import ImageLimits
+from media.images.sniff import ImageType
 from media.motion.jobs import clip
 from media.motion.picture import frame_of
 from media.motion.playlists import boxes
-from media.sniff import ImageType
 from tests.media.samples import picture
 
 SECRET = "N48 SECRET PLACE"

@@ -17,19 +17,19 @@ import h11
 import trio
 from prometheus_client import CollectorRegistry
 
-from media.access import Access
 from media.app import LOCKS, MediaDeps, MediaHost, create_host, open_media
-from media.cache import Cached, DiskCache
-from media.direct import Direct
-from media.flights import Flights
-from media.locks import FileLocks
+from media.cache.files import Cached, DiskCache
+from media.cache.flights import Flights
+from media.cache.locks import FileLocks
 from media.metrics import MediaMetrics
-from media.scratch import Scratch
+from media.serving.access import Access
+from media.serving.direct import Direct
+from media.serving.variants import Variants
 from media.settings import MediaSettings
-from media.uploads import Uploads
+from media.uploads.put import Uploads
 from media.urls import Signer
-from media.variants import Variants
-from media.workers import Lane, Pool, Workers
+from media.workers.pools import Lane, Pool, Workers
+from media.workers.scratch import Scratch
 from realtime.events.batcher import Batcher
 from store.blobs import BlobStore, MemoryBlobs
 from store.changes.media import ReserveMedia

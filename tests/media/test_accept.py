@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image
 
-from media import formats
-from media.accept import chosen_format
-from media.formats import FORMATS
+from media.images import formats
+from media.images.accept import chosen_format
+from media.images.formats import FORMATS
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"

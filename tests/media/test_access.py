@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from media import access as access_module
-from media.access import Access
 from media.errors import Busy
+from media.serving import access as access_module
+from media.serving.access import Access
 from store.errors import Unavailable
 from store.records import MediaRecord
 

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from media.cache import DiskCache, preference
-from media.disks import REST, CacheDisk
+from media.cache.disks import REST, CacheDisk
+from media.cache.files import DiskCache, preference
 from media.metrics import MediaMetrics
 
 CACHE_BYTES = "sunwire_media_cache_bytes"
@@ -225,7 +225,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, number: int, root: Path) -> None:
             raise OSError(number, os.strerror(number))
         rename(source, target)
 
-    monkeypatch.setattr("media.disks.os.rename", fail)
+    monkeypatch.setattr("media.cache.disks.os.rename", fail)
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EIO])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.concat import MAX_PIECES, join, parse_concat
 from media.errors import BadRequest, MediaError, NotAllowed
-from media.resumable import PARTIAL, Upload
+from media.uploads.concat import MAX_PIECES, join, parse_concat
+from media.uploads.resumable import PARTIAL, Upload
 from store.collect import BLOB_GRACE_MS, TICKET_GRACE_MS, collect
 from store.queries.media import media_by_id
 from store.queries.upload_partials import MAX_PARTIALS, join_of, join_partials, partials_of

@@ -14,9 +14,9 @@ import pytest
 import structlog.testing
 import trio
 
-from media.direct import rest_of
-from media.slots import Priority
-from media.workers import Lane
+from media.serving.direct import rest_of
+from media.workers.pools import Lane
+from media.workers.slots import Priority
 from rpc.proto import media_pb2
 from store.blobs import Blob, MemoryBlobs
 from store.errors import Corrupt

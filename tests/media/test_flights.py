@@ -7,8 +7,8 @@ import math
 import trio
 import trio.testing
 
+from media.cache.flights import Flights
 from media.errors import Busy
-from media.flights import Flights
 
 
 async def test_many_join_one_run() -> None:

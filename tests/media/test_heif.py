@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from media import heif, intake
 from media.errors import MediaRefused, WrongType
-from media.formats import FORMATS, MIMES
-from media.images import ImageLimits, inspect, render
-from media.intake import known_type
+from media.images import heif
+from media.images.formats import FORMATS, MIMES
+from media.images.options import parse
+from media.images.presets import PRESETS
+from media.images.rendering import ImageLimits, inspect, render
+from media.images.sniff import ImageType, sniff
 from media.motion import jobs
-from media.options import parse
-from media.presets import PRESETS
-from media.sniff import ImageType, sniff
+from media.uploads import intake
+from media.uploads.intake import known_type
 from store.records import Purpose
 from tests.media import samples
 from tests.media.host import BASE, OWNER, open_host
@@ -145,9 +146,9 @@ async def test_the_whole_way(tmp_path: Path) -> None:
 
 NOT_IN_THE_SERVER = """
 import sys
-import media.app, media.images, media.intake
+import media.app, media.images.rendering, media.uploads.intake
 assert "pillow_heif" not in sys.modules
-from media.images import disable_other_decoders
+from media.images.rendering import disable_other_decoders
 disable_other_decoders()
 from PIL import Image
 assert "HEIF" not in Image.OPEN

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 from prometheus_client import CollectorRegistry
 
-from media.cache import DiskCache
-from media.disks import Cached
-from media.hot import LARGEST, SECONDS, Hot
+from media.cache.disks import Cached
+from media.cache.files import DiskCache
+from media.cache.hot import LARGEST, SECONDS, Hot
 from media.metrics import MediaMetrics
 from tests.media.test_cache import HEAD
 

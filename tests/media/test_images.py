@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from media.errors import MediaRefused
-from media.formats import FORMATS, MIMES
-from media.images import _TURNS, DECODERS, ImageLimits, Inspection, inspect, render
+from media.images.formats import FORMATS, MIMES
+from media.images.options import parse
+from media.images.presets import PRESETS
+from media.images.rendering import _TURNS, DECODERS, ImageLimits, Inspection, inspect, render
+from media.images.sniff import SNIFF_BYTES, ImageType, sniff
+from media.images.thumbhash import MAX_BYTES, is_transparent
 from media.motion.kinds import sniff_motion
-from media.options import parse
-from media.presets import PRESETS
-from media.sniff import SNIFF_BYTES, ImageType, sniff
-from media.thumbhash import MAX_BYTES, is_transparent
 from tests.media import samples
 
 LIMITS = ImageLimits()
@@ -334,7 +334,7 @@ def test_too_many_frames(kind: str) -> None:
 ONLY_THE_LIST = """
 from io import BytesIO
 from PIL import Image, ImageChops, ImageOps, ImageStat
-from media.images import disable_other_decoders
+from media.images.rendering import disable_other_decoders
 disable_other_decoders()
 assert set(Image.OPEN) == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}, set(Image.OPEN)
 eps = b"%!PS-Adobe-3.0 EPSF-3.0\\n%%BoundingBox: 0 0 9 9\\n"

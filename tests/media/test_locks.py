@@ -10,12 +10,12 @@ import pytest
 import trio
 import trio.testing
 
-from media.locks import FileLocks
+from media.cache.locks import FileLocks
 
 HOLDER = """
 import sys, trio
 from pathlib import Path
-from media.locks import FileLocks
+from media.cache.locks import FileLocks
 
 async def main():
     async with FileLocks(Path(sys.argv[1])).hold("name"):

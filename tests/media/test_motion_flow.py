@@ -21,9 +21,9 @@ from media.app import MediaDeps, preparer_of
 from media.errors import Busy, WorkerDied
 from media.motion.facts import PEAKS, Encoding
 from media.preparing import ATTEMPTS, Preparer
-from media.scratch import Scratch
 from media.settings import conversions
-from media.slots import Priority
+from media.workers.scratch import Scratch
+from media.workers.slots import Priority
 from store.blobs import MemoryBlobs
 from store.collect import BLOB_GRACE_MS, collect
 from store.errors import Corrupt, Unavailable

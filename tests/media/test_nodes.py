@@ -14,9 +14,9 @@ import pytest
 import trio
 from PIL import Image
 
-from media.images import ImageLimits, render
-from media.presets import PRESETS
-from media.sniff import ImageType
+from media.images.presets import PRESETS
+from media.images.rendering import ImageLimits, render
+from media.images.sniff import ImageType
 from store.blobs import LocalBlobs
 from store.changes.messages import DeleteMessage, SendMessage
 from store.changes.rooms import OpenDirect

@@ -8,9 +8,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from media.errors import MediaRefused
-from media.formats import FORMATS
-from media.geometry import Plan, as_stored, plan
-from media.options import MAX_OUTPUT_PIXELS, MAX_SIDE, MIDDLE, BadOptions, Options, checked, parse
+from media.images.formats import FORMATS
+from media.images.geometry import Plan, as_stored, plan
+from media.images.options import (
+    MAX_OUTPUT_PIXELS,
+    MAX_SIDE,
+    MIDDLE,
+    BadOptions,
+    Options,
+    checked,
+    parse,
+)
 
 LOSSY = sorted(ext for ext, one in FORMATS.items() if one.is_lossy)
 sides = st.integers(0, MAX_SIDE)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.errors import MediaError, OffsetConflict
-from media.parts import PartUploads
-from media.resumable import Upload
+from media.uploads.parts import PartUploads
+from media.uploads.resumable import Upload
 from media.urls import UploadUrl
 from store.blobs import MemoryBlobs
 from store.blobs.memory import MemoryBlob

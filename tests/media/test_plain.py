@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.plain import Head, Outcome, Plain, Reader
+from media.serving.plain import Head, Outcome, Plain, Reader
 
 ID = "0123456789abcdef" * 2
 TARGET = f"/m/{ID}/small.jpg"

@@ -15,7 +15,7 @@ import trio
 
 from media.motion import hls, jobs, probing
 from media.motion.facts import Encoding
-from media.workers import Lane
+from media.workers.pools import Lane
 from store.records import MediaRecord, MotionState
 from tests.media import films
 from tests.media.host import Host, open_host

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.ranges import (
+from media.serving.ranges import (
     MAX_RANGES,
     Multipart,
     Span,

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from media.errors import MediaRefused
-from media.geometry import plan
-from media.images import ImageLimits, inspect, render, render_reduced
-from media.options import Options
-from media.presets import PRESETS
-from media.reduced import SIDE, reduced_size, serves
-from media.sniff import ImageType
+from media.images.geometry import plan
+from media.images.options import Options
+from media.images.presets import PRESETS
+from media.images.reduced import SIDE, reduced_size, serves
+from media.images.rendering import ImageLimits, inspect, render, render_reduced
+from media.images.sniff import ImageType
 from tests.media import samples
 from tests.media.host import Host, open_host
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from media.scratch import ABANDONED_SECONDS, Scratch
+from media.workers.scratch import ABANDONED_SECONDS, Scratch
 from store.errors import Unavailable
 
 

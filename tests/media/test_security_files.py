@@ -23,15 +23,15 @@ from hypothesis import strategies as st
 from PIL import Image, features
 from werkzeug.datastructures import Headers
 
-from media import intake
-from media.answers import BytesSource, answer
 from media.errors import MediaRefused, WrongType
-from media.formats import FORMATS, MIMES
-from media.images import DECODERS, ImageLimits, inspect, render
-from media.intake import known_type
+from media.images.formats import FORMATS, MIMES
+from media.images.presets import PRESETS
+from media.images.rendering import DECODERS, ImageLimits, inspect, render
+from media.images.sniff import SNIFF_BYTES, ImageType, sniff
 from media.motion.forms import SHOWN
-from media.presets import PRESETS
-from media.sniff import SNIFF_BYTES, ImageType, sniff
+from media.serving.answers import BytesSource, answer
+from media.uploads import intake
+from media.uploads.intake import known_type
 from tests.media import samples
 from tests.media.host import OTHER, OWNER, open_host
 from tests.media.test_images import GOOD, KINDS, LIMITS
@@ -204,11 +204,11 @@ from PIL import AvifImagePlugin, Image, features
 Image.SAVE.pop("AVIF")
 check = features.check
 features.check = lambda name: name != "avif" and check(name)
-from media.accept import chosen_format
-from media.formats import MIMES
-from media.intake import TAKEN, known_type
+from media.images.accept import chosen_format
+from media.images.formats import MIMES
+from media.uploads.intake import TAKEN, known_type
 from media.errors import WrongType
-from media.sniff import ImageType
+from media.images.sniff import ImageType
 from media.urls import BadUrl, Signer
 assert "avif" not in MIMES
 assert chosen_format("image/avif,image/webp") == "webp"

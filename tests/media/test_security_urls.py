@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 import media
 from media import urls
 from media.errors import MediaRefused
-from media.geometry import plan
-from media.options import MAX_OUTPUT_PIXELS, BadOptions, parse
+from media.images.geometry import plan
+from media.images.options import MAX_OUTPUT_PIXELS, BadOptions, parse
 from media.urls import BadSignature, BadUrl, Signer
 from rpc.proto import media_pb2
 from store.blobs import LocalBlobs
@@ -185,7 +185,7 @@ def ways(tree: Any) -> float:
 def test_the_grammar_of_urls_takes_bounded_time() -> None:
     """Not measured but counted: no expression repeats anything without an end, and what remains
     to be tried is little. Text of any length is refused after that much of it."""
-    from media import options
+    from media.images import options
 
     patterns = [one for one in vars(urls).values() if isinstance(one, re.Pattern)]
     patterns += options._PARAMETERS.values()

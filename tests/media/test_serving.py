@@ -14,10 +14,10 @@ import trio
 from msgspec import structs
 from PIL import Image
 
-from media.formats import MIMES
-from media.presets import PRESETS
-from media.slots import Priority
-from media.workers import Lane
+from media.images.formats import MIMES
+from media.images.presets import PRESETS
+from media.workers.pools import Lane
+from media.workers.slots import Priority
 from rpc.proto import media_pb2
 from store.blobs import Blob, MemoryBlobs
 from store.changes.messages import DeleteMessage, SendMessage

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from media.errors import Busy
-from media.slots import FAIR_SHARE, Priority, Slots
+from media.workers.slots import FAIR_SHARE, Priority, Slots
 
 
 async def one(slots: Slots, priority: Priority, order: list[str], name: str) -> None:

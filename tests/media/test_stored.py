@@ -11,10 +11,10 @@ import pytest
 import structlog.testing
 
 from media.errors import MediaRefused
-from media.images import ImageLimits, render
-from media.presets import PRESETS
-from media.sniff import ImageType
-from media.stored import render as render_stored
+from media.images.presets import PRESETS
+from media.images.rendering import ImageLimits, render
+from media.images.sniff import ImageType
+from media.serving.stored import render as render_stored
 from store.blobs import BlobInfo, LocalBlobs
 from store.blobs.manifest import Manifest, chunk_digest
 from tests.contracts.blobs import digest_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.thumbhash import MAX_BYTES, is_transparent, thumbhash
+from media.images.thumbhash import MAX_BYTES, is_transparent, thumbhash
 
 
 def pattern(width: int, height: int, transparent: bool) -> bytes:

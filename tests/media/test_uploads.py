@@ -12,7 +12,7 @@ import trio.testing
 
 from media.errors import BadRequest, Busy, Stalled, TooLarge
 from media.urls import UploadUrl
-from media.workers import Lane
+from media.workers.pools import Lane
 from store.blobs import MemoryBlobs
 from store.errors import Unavailable
 from store.records import Purpose

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.formats import MIMES
-from media.presets import PRESET_NAMES
+from media.images.formats import MIMES
+from media.images.presets import PRESET_NAMES
 from media.urls import (
     BadSignature,
     BadUrl,

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from media.errors import WorkerDied
 from media.metrics import MediaMetrics
 from media.motion import jobs
-from media.slots import Priority
-from media.workers import IDLE_SECONDS, WARM_AFTER, Lane, Pool
+from media.workers.pools import IDLE_SECONDS, WARM_AFTER, Lane, Pool
+from media.workers.slots import Priority
 
 P = ParamSpec("P")
 T = TypeVar("T")

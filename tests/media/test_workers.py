@@ -19,14 +19,14 @@ import trio
 from PIL import Image, ImageFile
 from prometheus_client import CollectorRegistry
 
-from media.confined import WorkerLimits
 from media.errors import MediaRefused, WorkerDied
-from media.images import ImageLimits, Inspection, inspect, render
+from media.images.presets import PRESETS
+from media.images.rendering import ImageLimits, Inspection, inspect, render
+from media.images.sniff import ImageType
 from media.metrics import MediaMetrics
-from media.presets import PRESETS
-from media.slots import Priority
-from media.sniff import ImageType
-from media.workers import Lane, Pool, open_pool
+from media.workers.confined import WorkerLimits
+from media.workers.pools import Lane, Pool, open_pool
+from media.workers.slots import Priority
 from tests.media import samples
 from tests.media.host import open_host
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from media.formats import MIMES
-from media.presets import LARGEST, PRESET_NAMES
+from media.images.formats import MIMES
+from media.images.presets import LARGEST, PRESET_NAMES
 from media.urls import Expired, MediaUrl, Signer
 from realtime.events.batcher import Batcher
 from rpc.context import CallContext

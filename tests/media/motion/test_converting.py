@@ -16,13 +16,13 @@ from av.container import InputContainer
 from PIL import Image
 
 from media.errors import MotionRefused
-from media.images import ImageLimits
+from media.images.rendering import ImageLimits
+from media.images.sniff import ImageType
 from media.motion.facts import Encoding, MotionLimits, Rendition
 from media.motion.jobs import clip, picture, preview, probe, sound, voice
 from media.motion.kinds import Container
 from media.motion.picture import image_of
 from media.motion.playlists import boxes
-from media.sniff import ImageType
 from tests.media import films, samples
 
 LIMITS = MotionLimits()

@@ -9,8 +9,8 @@ from io import BytesIO
 import av
 import pytest
 
+from media.images.sniff import ImageType, sniff
 from media.motion.kinds import sniff_motion
-from media.sniff import ImageType, sniff
 from realtime.demo.films import GIF_FRAMES, SECONDS, clips
 from realtime.demo.photos import NAMES, photographs
 from realtime.demo.sources import FILM, GIF, PHOTOGRAPH, VOICE, Source

@@ -35,7 +35,7 @@ def test_addresses(text: str, address: str) -> None:
         "@example.org",
         "ann@",
         "ann@org",
-        "ann@@example.org",
+        "annexample.org",
         "a b@example.org",
         ".ann@example.org",
         "ann..lee@example.org",

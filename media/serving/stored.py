@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from media import images
-from media.images import ImageLimits
-from media.options import Options
-from media.sniff import SNIFF_BYTES, sniff
+from media.images import rendering as images
+from media.images.options import Options
+from media.images.rendering import ImageLimits
+from media.images.sniff import SNIFF_BYTES, sniff
 from store.blobs.local import read_verified
 from store.errors import Corrupt, NotFound
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from media.errors import MediaError
+from media.images.sniff import ImageType
 from media.motion.forms import SHOWN
-from media.ranges import (
+from media.serving.ranges import (
     Multipart,
     Span,
     Unsatisfiable,
@@ -19,7 +20,6 @@ from media.ranges import (
     none_match_hits,
     parse_range,
 )
-from media.sniff import ImageType
 from store.blobs import BlobInfo, BlobStore
 
 SAFE_HEADERS = {

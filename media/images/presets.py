@@ -4,7 +4,7 @@ not. An image is never enlarged. A crop is square, from the middle.
 
 from __future__ import annotations
 
-from media.options import Options
+from media.images.options import Options
 
 VERSION = 3
 """Part of every stored variant's key: raise it when options come to mean something else, or an

@@ -1,8 +1,8 @@
 """Decoding, checking and resizing photographs.
 
-These functions run in a worker process (see `media.confined`) and may meet hostile bytes. Each
-takes a file, or bytes, whose type is known by their magic, opens them with that type's decoder
-and no other, and raises `MediaRefused` for whatever is not a whole, sane image.
+These functions run in a worker process (see `media.workers.confined`) and may meet hostile bytes.
+Each takes a file, or bytes, whose type is known by their magic, opens them with that type's
+decoder and no other, and raises `MediaRefused` for whatever is not a whole, sane image.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from PIL import (
     ImageFilter,
 )
 
-from media import heif
 from media.errors import MediaRefused
-from media.formats import FORMATS, Format
-from media.geometry import as_stored, plan
-from media.options import Options
-from media.reduced import QUALITY as REDUCED_QUALITY
-from media.reduced import reduced_size
-from media.sniff import ImageType
-from media.thumbhash import thumbhash
+from media.images import heif
+from media.images.formats import FORMATS, Format
+from media.images.geometry import as_stored, plan
+from media.images.options import Options
+from media.images.reduced import QUALITY as REDUCED_QUALITY
+from media.images.reduced import reduced_size
+from media.images.sniff import ImageType
+from media.images.thumbhash import thumbhash
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Inspection(NamedTuple):
     color: str  # the dominant colour, "#rrggbb"
     thumbhash: bytes
     frames: int
-    reduced: bytes = b""  # a JPEG: see `media.reduced`
+    reduced: bytes = b""  # a JPEG: see `media.images.reduced`
 
 
 def disable_other_decoders() -> None:

@@ -23,13 +23,13 @@ from media.errors import (
     Taken,
     WrongType,
 )
-from media.intake import known_type
+from media.images.sniff import SNIFF_BYTES
+from media.images.turns import Turns
 from media.metrics import MediaMetrics
-from media.resumable import PARTIAL, Checksum, Upload
 from media.settings import MediaSettings
-from media.sniff import SNIFF_BYTES
-from media.turns import Turns
-from media.uploads import Body, Uploads, check_length
+from media.uploads.intake import known_type
+from media.uploads.put import Body, Uploads, check_length
+from media.uploads.resumable import PARTIAL, Checksum, Upload
 from media.urls import UploadUrl
 from rpc.context import Committer, Reads
 from store.blobs import BlobStore, Staged

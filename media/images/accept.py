@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from media.formats import FORMATS, MIMES
+from media.images.formats import FORMATS, MIMES
 
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 MAX_RANGES = 64  # the rest of a longer list is not read

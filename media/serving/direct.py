@@ -1,8 +1,8 @@
 """Plain requests, answered at the connection: no task, no framework and no copy between them.
 
 A request is read, answered and written by the one task of its connection. What is not a plain
-request (see `media.plain`) is left to hypercorn, with the connection and all that was read of it.
-Answers are the same on both ways: `media.serving` makes them.
+request (see `media.serving.plain`) is left to hypercorn, with the connection and all that was read
+of it. Answers are the same on both ways: `media.serving.answering` makes them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from email.utils import formatdate
 import structlog
 import trio
 
-from media.answers import SAFE_HEADERS, Answer, BytesSource, failure
 from media.cors import Cors
 from media.limits import Limits
 from media.metrics import MediaMetrics
-from media.plain import Outcome, Plain, Reader
-from media.serving import Serving, refusal
+from media.serving.answering import Serving, refusal
+from media.serving.answers import SAFE_HEADERS, Answer, BytesSource, failure
+from media.serving.plain import Outcome, Plain, Reader
 from media.settings import MediaSettings
 
 log = structlog.get_logger("media")

@@ -18,15 +18,15 @@ from media.errors import (
     Taken,
     TooLarge,
 )
-from media.incoming import Incoming, open_incoming
-from media.intake import Intake, MediaType, known_type
+from media.images.sniff import SNIFF_BYTES
 from media.metrics import MediaMetrics
-from media.progress import OnProgress, Progress
-from media.scratch import Scratch
 from media.settings import MediaSettings
-from media.sniff import SNIFF_BYTES
+from media.uploads.incoming import Incoming, open_incoming
+from media.uploads.intake import Intake, MediaType, known_type
+from media.uploads.progress import OnProgress, Progress
 from media.urls import UploadUrl
-from media.workers import Workers
+from media.workers.pools import Workers
+from media.workers.scratch import Scratch
 from rpc.context import Committer, Reads
 from store.blobs import BlobStore
 from store.changes.media import StoreMedia

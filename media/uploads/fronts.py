@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from werkzeug.datastructures import Headers
 
 from media.errors import BadRequest
-from media.uploads import Body
+from media.uploads.put import Body
 from media.urls import Signer, UploadUrl
 from store.records import MediaRecord
 

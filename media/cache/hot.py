@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import trio
 
-from media.disks import Cached
+from media.cache.disks import Cached
 from media.metrics import MediaMetrics
 
 LARGEST = 256 * 1024  # bytes of an entry; a larger one gains little

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from media.disks import Cached, CacheDisk
-from media.hot import Hot
+from media.cache.disks import Cached, CacheDisk
+from media.cache.hot import Hot
 from media.metrics import MediaMetrics
 
 __all__ = ["Cached", "DiskCache", "preference"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from media.formats import FORMATS
+from media.images.formats import FORMATS
 
 MAX_SIDE = 4096  # pixels of a result
 MAX_OUTPUT_PIXELS = 12_000_000  # after everything else, enlarging included

@@ -18,11 +18,11 @@ import structlog
 import trio
 import trio_parallel
 
-from media import confined
-from media.confined import WorkerLimits
 from media.errors import Busy, MediaError, MediaRefused, WorkerDied
 from media.metrics import MediaMetrics
-from media.slots import Priority, Slots
+from media.workers import confined
+from media.workers.confined import WorkerLimits
+from media.workers.slots import Priority, Slots
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media.errors import BadRequest
-from media.resumable import FINAL, PARTIAL, Upload
+from media.uploads.resumable import FINAL, PARTIAL, Upload
 
 MAX_PIECES = 256  # of one upload; a partial upload may be among them more than once
 

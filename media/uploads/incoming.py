@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from media.scratch import Scratch, ScratchFile
-from media.sniff import SNIFF_BYTES
+from media.images.sniff import SNIFF_BYTES
+from media.workers.scratch import Scratch, ScratchFile
 from store.blobs import BlobInfo, BlobStore, Staged
 
 

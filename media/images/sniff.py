@@ -15,7 +15,7 @@ class ImageType(StrEnum):
     WEBP = "image/webp"
     GIF = "image/gif"
     AVIF = "image/avif"
-    HEIF = "image/heic"  # with the extra `heif`: see `media.heif`
+    HEIF = "image/heic"  # with the extra `heif`: see `media.images.heif`
 
 
 def sniff(data: bytes) -> ImageType | None:

@@ -1,16 +1,22 @@
 """GET and HEAD of what is stored: who gets what, apart from how it reaches him.
 
 Both ways to a client lead through here: the plain requests that are answered at the connection
-(`media.direct`), and whatever goes through hypercorn and Quart.
+(`media.serving.direct`), and whatever goes through hypercorn and Quart.
 """
 
 from __future__ import annotations
 
 import structlog
 
-from media.accept import chosen_format
-from media.access import Access
-from media.answers import (
+from media.errors import Busy, Failed, MediaError, Missing, NotAllowed
+from media.images.accept import chosen_format
+from media.images.formats import MIMES
+from media.images.presets import PRESETS
+from media.images.thumbhash import is_transparent
+from media.limits import Limits
+from media.motion.forms import FORMS, STREAM_MIMES
+from media.serving.access import Access
+from media.serving.answers import (
     Answer,
     BlobSource,
     BytesSource,
@@ -18,15 +24,9 @@ from media.answers import (
     answer,
     cache_control,
 )
-from media.errors import Busy, Failed, MediaError, Missing, NotAllowed
-from media.formats import MIMES
-from media.limits import Limits
-from media.motion.forms import FORMS, STREAM_MIMES
-from media.presets import PRESETS
+from media.serving.variants import Variants
 from media.settings import MediaSettings
-from media.thumbhash import is_transparent
 from media.urls import BadSignature, BadUrl, Expired, MediaUrl, Signer
-from media.variants import Variants
 from rpc.context import Clock, Reads
 from store.blobs import BlobInfo, BlobStore
 from store.errors import Corrupt, StoreError

@@ -1,8 +1,8 @@
 """Uploads that are made of others: what tus calls concatenation.
 
 A ticket's partial uploads have URLs of their own and take bytes as any upload does
-(`media.parts`), several at once. What joins them says so once and for all, then makes the object;
-if the server dies between the two, the next look at the ticket's upload goes on.
+(`media.uploads.parts`), several at once. What joins them says so once and for all, then makes the
+object; if the server dies between the two, the next look at the ticket's upload goes on.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from media.concat import join
 from media.errors import BadRequest, Missing, NotAllowed, Taken
-from media.parts import PartUploads
-from media.resumable import PARTIAL, Upload
+from media.uploads.concat import join
+from media.uploads.parts import PartUploads
+from media.uploads.resumable import PARTIAL, Upload
 from media.urls import UploadUrl
 from rpc.context import Reads
 from store.errors import Conflict, DomainError, NotFound

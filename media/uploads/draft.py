@@ -20,9 +20,9 @@ from media.errors import (
     TooLarge,
     WrongType,
 )
-from media.fronts import Asked, Said
-from media.parts import PartUploads
-from media.resumable import Upload
+from media.uploads.fronts import Asked, Said
+from media.uploads.parts import PartUploads
+from media.uploads.resumable import Upload
 from store.errors import StoreError
 from store.records import MediaRecord
 

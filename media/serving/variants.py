@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from media import images, motion, presets, reduced, stored
-from media.cache import Cached, DiskCache
+from media import motion
+from media.cache.files import Cached, DiskCache
+from media.cache.flights import Flights
+from media.cache.locks import FileLocks
 from media.errors import Failed, MediaRefused, Missing
-from media.flights import Flights
-from media.images import ImageLimits
-from media.locks import FileLocks
+from media.images import presets, reduced
+from media.images import rendering as images
+from media.images.options import Options
+from media.images.rendering import ImageLimits
+from media.images.sniff import SNIFF_BYTES, sniff
 from media.metrics import MediaMetrics
 from media.motion import forms, jobs
 from media.motion.facts import MotionLimits
 from media.motion.kinds import sniff_motion
-from media.options import Options
-from media.scratch import Scratch
-from media.slots import Priority
-from media.sniff import SNIFF_BYTES, sniff
-from media.workers import Workers
+from media.serving import stored
+from media.workers.pools import Workers
+from media.workers.scratch import Scratch
+from media.workers.slots import Priority
 from store.blobs import BlobStore, read
 from store.records import MediaRecord
 

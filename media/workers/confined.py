@@ -12,7 +12,7 @@ import resource
 from collections.abc import Callable
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from media.images import disable_other_decoders
+from media.images.rendering import disable_other_decoders
 
 P = ParamSpec("P")
 T = TypeVar("T")

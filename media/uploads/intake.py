@@ -7,16 +7,18 @@ from pathlib import Path
 
 from PIL import features
 
-from media import heif, images, motion
+from media import motion
 from media.errors import WrongType
-from media.incoming import Incoming
+from media.images import heif
+from media.images import rendering as images
+from media.images.sniff import ImageType, sniff
 from media.motion import jobs
 from media.motion.facts import Probe
 from media.motion.kinds import Container, mime_of, sniff_motion
 from media.settings import MediaSettings
-from media.slots import Priority
-from media.sniff import ImageType, sniff
-from media.workers import Workers
+from media.uploads.incoming import Incoming
+from media.workers.pools import Workers
+from media.workers.slots import Priority
 from store.blobs import BlobStore, put_bytes
 from store.records import FileKind, MediaFile, MotionRecord, MotionState, Purpose
 
@@ -34,7 +36,7 @@ class Described:
     thumbhash: bytes = b""
     motion: MotionRecord | None = None
     files: tuple[MediaFile, ...] = ()
-    reduced: bytes = b""  # see `media.reduced`
+    reduced: bytes = b""  # see `media.images.reduced`
 
 
 _NAMES = {

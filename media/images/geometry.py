@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from media.errors import MediaRefused
-from media.options import MAX_OUTPUT_PIXELS, Options
+from media.images.options import MAX_OUTPUT_PIXELS, Options
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 

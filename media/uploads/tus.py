@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from email.utils import formatdate
 
-from media.concat import parse_concat
 from media.errors import BadRequest, NotAllowed, WrongType, WrongVersion
-from media.fronts import Asked, Said
-from media.partials import Partials
-from media.parts import PartUploads
-from media.resumable import CHECKSUMS, PARTIAL, Checksum, Upload
+from media.uploads.concat import parse_concat
+from media.uploads.fronts import Asked, Said
+from media.uploads.partials import Partials
+from media.uploads.parts import PartUploads
+from media.uploads.resumable import CHECKSUMS, PARTIAL, Checksum, Upload
 from media.urls import BadSignature, BadUrl, Expired, UploadUrl
 
 VERSION = "1.0.0"

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 
-from media import presets
-from media.geometry import plan
-from media.options import Options
+from media.images import presets
+from media.images.geometry import plan
+from media.images.options import Options
 
 SIDE = 2 * presets.PRESETS[presets.LARGEST].width  # pixels of the longer side
 WORTH = 1.5  # how much larger an original is than that, at least, for which one is made

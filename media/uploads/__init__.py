@@ -1,0 +1,1 @@
+"""Taking files in: the state machine of an upload, its front ends, and what makes an object."""
