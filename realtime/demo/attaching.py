@@ -64,12 +64,15 @@ class Attaching:
                 self._tell(person, media.id, await first_look(http, self._media_url, media))
 
     async def take_back(self, person: Person, people: Mapping[int, Person]) -> None:
-        """Deletes a message with something attached. Another member, who has seen it by links of
-        his own, does so no longer, by those links neither."""
+        """Deletes a message with something attached, which nobody has hidden from himself: he
+        would hear no more of it. Another member, who has seen it by links of his own, does so no
+        longer, by those links neither."""
         for room in person.rooms:
+            hidden = {message_id for _, message_id in room.hidden}
             for written in room.readable(person.user_id):
+                mine = written.sender_id == person.user_id and written.id not in hidden
                 others = _others(room, person, written)
-                if others and written.media_ids and written.sender_id == person.user_id:
+                if others and written.media_ids and mine:
                     await self._take_back(person, people[others[0]], room, written)
                     return
 

@@ -59,6 +59,9 @@ async def test_streams_clips_and_voice_are_played_over_http(tmp_path: Path) -> N
     async with server_process(tmp_path) as server, httpx.AsyncClient(trust_env=False) as http:
         ann = await sign_up(server)
         public = await ann.upload(FILM)
+        told = (await ann.client.expect_signal("prepare_progress", PATIENCE)).prepare_progress
+        assert told.media_id == public
+        assert 0 < told.percent < 100
         media = await prepared(ann.client, public)
         url = base(server) + media.motion.stream
         await plays(url, streams=2)
