@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bench.pictures import camera_jpeg
 
 similarity: Any = structural_similarity
 
+SETTLED = 5.0  # seconds for what a server does once after its start: processes, imports
 WARM = 4  # photographs that are asked for before it counts
 SEEN = 6  # photographs whose answers are looked at
 LIMIT = 300.0  # seconds that a load generator may take
@@ -87,6 +89,7 @@ class Bench:
                 task = Task(
                     port=running.port, paths=once, connections=CONNECTIONS["first"], fresh=True
                 )
+                time.sleep(SETTLED)
                 before = running.processor_seconds()
                 figures = _load(task)
                 figures.server = running.processor_seconds() - before
@@ -150,18 +153,17 @@ class Bench:
         return {"Sunwire": own, "thumbor": other}
 
     def _of_equal_size(self, row: Row, running: Running, own: Seen) -> Seen:
-        low, high = 10, 100  # qualities; files grow with them
+        """At the best quality that makes its files no larger than ours."""
+        low, high = 10, 101  # qualities; files grow with them
         best: Seen | None = None
         while low < high:
             middle = (low + high) // 2
             seen = self._seen(row, self.thumbor, running, row.variant._replace(quality=middle))
-            if best is None or abs(seen.bytes - own.bytes) < abs(best.bytes - own.bytes):
-                best = seen
-            if seen.bytes < own.bytes:
-                low = middle + 1
+            if seen.bytes <= own.bytes:
+                best, low = seen, middle + 1
             else:
                 high = middle
-        if best is None or abs(best.bytes / own.bytes - 1) > TOLERANCE:
+        if best is None or 1 - best.bytes / own.bytes > TOLERANCE:
             raise ServerFailed(f"{row.key}: no quality of thumbor's gives files of our size")
         return best
 

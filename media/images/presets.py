@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from media.images.options import Options
 
-VERSION = 3
+VERSION = 4
 """Part of every stored variant's key: raise it when options come to mean something else, or an
 encoder setting changes."""
 

@@ -280,7 +280,7 @@ def _go_to(image: ImageFile.ImageFile, frame: int) -> None:
 def _resized(
     image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=GAP)
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=GAP)
 
 
 def _blurred(image: Image.Image, sigma: int) -> Image.Image:
