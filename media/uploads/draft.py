@@ -105,8 +105,8 @@ async def _append(asked: Asked, uploads: PartUploads, offset: int) -> tuple[Medi
         raise
     except TooLarge as error:  # than was recorded, which is more than too large for us
         raise BadRequest(error.message) from error
-    if last and not upload.finished:
-        raise BadRequest(f"the upload is not complete: it lacks {upload.left} bytes")
+    if last:
+        upload.end()
     return media, upload
 
 

@@ -28,7 +28,7 @@ from media.images.turns import Turns
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
 from media.uploads.intake import known_type
-from media.uploads.put import Body, Uploads, check_length
+from media.uploads.put import Body, Uploads
 from media.uploads.resumable import PARTIAL, Checksum, Upload
 from media.urls import UploadUrl
 from rpc.context import Committer, Reads
@@ -79,14 +79,17 @@ class PartUploads:
     async def _look(self, ticket: UploadUrl) -> tuple[MediaRecord, Upload, Sequence[Partial]]:
         """With the partial uploads beside a partial one."""
         media = await self._uploads.reserved(ticket)
-        check_length(media.size, None, self._settings.max_upload_bytes)
         if ticket.partial:
             partials = await self._reads.read(partials_of, media.id)
-            return media, _partial(ticket, partials), partials
+            upload = _partial(ticket, partials)
+            upload.fits(self._settings.max_upload_bytes)
+            return media, upload, partials
         offset, concat = await self._reads.read(standing, media.id)
         if media.stored or concat:
             offset = media.size
-        return media, Upload(media.size, offset, ticket.expires_ms, concat), ()
+        upload = Upload(media.size, offset, ticket.expires_ms, concat)
+        upload.fits(self._settings.max_upload_bytes)
+        return media, upload, ()
 
     async def append(
         self,

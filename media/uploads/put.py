@@ -16,7 +16,6 @@ from media.errors import (
     NotAllowed,
     Stalled,
     Taken,
-    TooLarge,
 )
 from media.images.sniff import SNIFF_BYTES
 from media.metrics import MediaMetrics
@@ -24,6 +23,7 @@ from media.settings import MediaSettings
 from media.uploads.incoming import Incoming, open_incoming
 from media.uploads.intake import Intake, MediaType, known_type
 from media.uploads.progress import OnProgress, Progress
+from media.uploads.resumable import Upload
 from media.urls import UploadUrl
 from media.workers.pools import Workers
 from media.workers.scratch import Scratch
@@ -39,17 +39,6 @@ class Body(Protocol):
     """The bytes of a request as they come. The iterator ends with the body, whole."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
-def check_length(announced: int, content_length: int | None, limit: int) -> None:
-    """What the request says of itself against what its ticket was made for (pure)."""
-    if announced > limit:
-        raise TooLarge(f"at most {limit} bytes are taken")
-    if content_length is None or content_length == announced:
-        return
-    if content_length > announced:
-        raise TooLarge(f"the ticket is for {announced} bytes")
-    raise BadRequest(f"the ticket is for {announced} bytes, not {content_length}")
 
 
 KeepReduced = Callable[[bytes, bytes], Awaitable[None]]
@@ -90,10 +79,13 @@ class Uploads:
         if ticket.partial:
             raise Missing("a partial upload takes no PUT")
         media = await self.reserved(ticket)
-        check_length(media.size, content_length, self._settings.max_upload_bytes)
+        upload = Upload(media.size, 0, ticket.expires_ms)
+        upload.fits(self._settings.max_upload_bytes)
+        if content_length is not None:
+            upload.announce(content_length)
         with self.counted(), trio.move_on_after(self._settings.upload_seconds):
             async with self.incoming() as incoming:
-                kind = await self._stream(media, body, incoming)
+                kind = await self._stream(media, upload, body, incoming)
                 return await self.complete(media, kind, incoming)
         raise Stalled("the upload takes too long")
 
@@ -170,19 +162,19 @@ class Uploads:
             return await anext(pieces, None)
         raise Stalled("the body has stalled")
 
-    async def _stream(self, media: MediaRecord, body: Body, incoming: Incoming) -> MediaType:
+    async def _stream(
+        self, media: MediaRecord, upload: Upload, body: Body, incoming: Incoming
+    ) -> MediaType:
         """Everything that comes, up to the announced size and not a byte more."""
         kind: MediaType | None = None
         pieces = aiter(body)
         with self.progress.follow(media, media.id, {}) as at:
             while (piece := await self.next_piece(pieces)) is not None:
-                if incoming.size + len(piece) > media.size:
-                    raise TooLarge(f"the ticket is for {media.size} bytes")
+                upload = upload.received(len(piece))
                 await incoming.write(piece)
                 if kind is None and len(incoming.begin) >= min(SNIFF_BYTES, media.size):
                     kind = known_type(incoming.begin)
                 self._metrics.uploaded_bytes.inc(len(piece))
-                at(incoming.size)
-        if incoming.size != media.size:
-            raise BadRequest(f"{incoming.size} of {media.size} bytes came")
+                at(upload.offset)
+        upload.end()
         return kind or known_type(incoming.begin)

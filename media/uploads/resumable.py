@@ -1,8 +1,9 @@
-"""The state machine of an upload that is sent in parts (pure): what is accepted next.
+"""The state machine of an upload, whole or in parts (pure): what is accepted next.
 
 All front ends ask it, whatever their headers are called. An upload has a length known from its
-ticket, an offset that only grows, and an end in time; it is finished when the two meet. One that
-is made of others is finished from the start, and takes no bytes.
+ticket, an offset that only grows, and an end in time; it is finished when the two meet. A PUT is
+one that begins at 0 and ends with its body. One that is made of others is finished from the start,
+and takes no bytes.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class Upload:
         if content_length is not None and content_length > self.left:
             raise TooLarge(f"the upload lacks {self.left} bytes")
 
+    def fits(self, limit: int) -> None:
+        """Whether a server takes uploads of that length. Raises `TooLarge`."""
+        if self.length > limit:
+            raise TooLarge(f"at most {limit} bytes are taken")
+
     def announce(self, length: int) -> None:
         """What the client says of the whole. Raises `TooLarge` or `BadRequest`."""
         if length > self.length:
@@ -86,6 +92,11 @@ class Upload:
         if count > self.left:
             raise TooLarge(f"the ticket is for {self.length} bytes")
         return replace(self, offset=self.offset + count)
+
+    def end(self) -> None:
+        """The client says that this was all. Raises `BadRequest` where something is lacking."""
+        if not self.finished:
+            raise BadRequest(f"{self.offset} of {self.length} bytes came")
 
 
 class Checksum:

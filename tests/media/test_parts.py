@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.errors import MediaError, OffsetConflict
@@ -265,6 +266,67 @@ def test_an_offset_only_grows_and_only_by_what_was_sent_at_it(
             assert offset == before.offset
             assert upload.offset == offset + size <= length
     assert upload.finished == (upload.offset == length)
+
+
+# Everything at once: whatever is asked in whatever order, the host and the model agree.
+
+STEPS = st.tuples(
+    st.sampled_from(["tus", "draft", "cut", "wrong", "look", "checksum", "another server"]),
+    st.integers(1, len(JPEG) // 2),
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(STEPS, max_size=8))
+def test_any_order_of_requests_gives_the_bytes_that_were_sent(steps: list[tuple[str, int]]) -> None:
+    with TemporaryDirectory() as folder:
+        trio.run(play, Path(folder), steps)
+
+
+async def play(folder: Path, steps: list[tuple[str, int]]) -> None:
+    async with open_host(folder) as host:
+        media = await host.reserve(JPEG)
+        offset = 0
+        for step, size in steps:
+            if offset == len(JPEG):
+                break
+            offset = await one(host, media, step, offset, JPEG[offset : offset + size])
+            assert await offset_of(host, host.ticket(media)) == offset
+        if offset < len(JPEG):
+            await one(host, media, "tus", offset, JPEG[offset:])
+        assert (await host.row(media.id)).blob_hash == hashlib.sha256(JPEG).digest()
+
+
+async def one(host: Host, media: MediaRecord, step: str, offset: int, data: bytes) -> int:
+    """The offset afterwards, by the model."""
+    path, after = host.ticket(media), offset + len(data)
+    if step == "tus":
+        assert (await patch(host, path, offset, data)).status == 204
+    elif step == "draft":
+        fields = {
+            "Upload_Complete": f"?{int(after == len(JPEG))}",
+            "Upload_Offset": str(offset),
+            "Content_Type": "application/partial-upload",
+        }
+        assert (await host.request("PATCH", path, data, **fields)).status == 201
+    elif step == "cut":
+        with trio.CancelScope() as scope:
+            await parts(host).append(ticket_of(media), offset, Dropped(data, scope), None, NOW)
+        assert scope.cancelled_caught
+    elif step == "another server":
+        await parts(host).append(ticket_of(media), offset, Dropped(data), None, NOW)
+    elif step == "wrong":
+        refused = await patch(host, path, after, data)
+        assert (refused.status, refused.headers["upload-offset"]) == (409, str(offset))
+        return offset
+    elif step == "checksum":
+        assert (await patch(host, path, offset, data, Upload_Checksum=SHA1)).status in (204, 460)
+        return after if data == JPEG else offset
+    else:
+        head = await host.request("HEAD", path)
+        assert head.headers["upload-offset"] == str(offset)
+        return offset
+    return after
 
 
 def test_an_offset_lies_within_the_upload() -> None:
