@@ -76,6 +76,11 @@ class MediaMetrics:
             ("folder",),
             registry=registry,
         )
+        self.cache_evictions = Counter(
+            "sunwire_media_cache_evictions",
+            "Entries that the disk cache dropped to make room for others.",
+            registry=registry,
+        )
         self.hot_bytes = Gauge(
             "sunwire_media_cache_memory_bytes",
             "Bytes of variants in memory.",
@@ -87,4 +92,14 @@ class MediaMetrics:
         self.uploads = Gauge("sunwire_media_uploads_open", "Uploads under way.", registry=registry)
         self.connections = Gauge(
             "sunwire_media_connections", "Open HTTP connections.", registry=registry
+        )
+        self.connections_refused = Counter(
+            "sunwire_media_connections_refused",
+            "Connections that were closed at once, because too many were open.",
+            registry=registry,
+        )
+        self.sent_bytes = Counter(
+            "sunwire_media_sent_bytes",
+            "Bytes written to clients, heads of answers included.",
+            registry=registry,
         )

@@ -92,6 +92,7 @@ class MediaServer:
 
     async def _handle(self, context: WorkerContext, stream: trio.SocketStream) -> None:
         if self.connections >= self.settings.max_connections:
+            self.metrics.connections_refused.inc()
             await trio.aclose_forcefully(stream)
             return
         self.connections += 1
@@ -138,6 +139,7 @@ class Connection(TCPServer):
         super().__init__(server.app, server.config, context, ConnectionState({}), plain)
         self._settings = server.settings
         self._data = rest.data
+        self._sent = server.metrics.sent_bytes
         self._reading = trio.CancelScope()
         self._ended = False  # by us: the peer may still be sending
 
@@ -216,6 +218,7 @@ class Connection(TCPServer):
                 for at in range(0, len(view), SEND_PIECE):
                     with trio.fail_after(self._settings.send_seconds):
                         await self.stream.send_all(view[at : at + SEND_PIECE])
+        self._sent.inc(len(data))
 
 
 class _Http1(H11Protocol):

@@ -25,7 +25,7 @@ from bench.pictures import camera_jpeg
 
 similarity: Any = structural_similarity
 
-SETTLED = 5.0  # seconds for what a server does once after its start: processes, imports
+SETTLED = 3.0  # seconds for what a server does once after its start: processes, imports
 WARM = 4  # photographs that are asked for before it counts
 SEEN = 6  # photographs whose answers are looked at
 LIMIT = 300.0  # seconds that a load generator may take

@@ -168,6 +168,7 @@ class CacheDisk:
             except _Failed:
                 return
             self._forget(key)
+            self._metrics.cache_evictions.inc()
 
     def touch(self, key: str) -> None:
         """Counts as a use of what is here, without reading it."""

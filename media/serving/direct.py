@@ -228,6 +228,7 @@ class DirectConnection:
             sent = self._socket.sendmsg(pieces) if left else 0
         except BlockingIOError:
             sent = 0
+        self._direct.metrics.sent_bytes.inc(sent)
         if sent == left:
             return
         self.scope.deadline = trio.current_time() + self._settings.send_seconds
@@ -240,6 +241,7 @@ class DirectConnection:
                 except BlockingIOError:
                     continue
                 piece = piece[sent:]
+                self._direct.metrics.sent_bytes.inc(sent)
                 taken += sent
                 if taken >= PIECE:
                     taken = 0

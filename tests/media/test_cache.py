@@ -70,11 +70,14 @@ async def test_what_was_put_is_found_with_its_digest(tmp_path: Path) -> None:
 
 
 async def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
-    cache = (await open_cache(tmp_path, max_bytes=3 * (HEAD + 10))).cache
+    opened = await open_cache(tmp_path, max_bytes=3 * (HEAD + 10))
+    cache = opened.cache
     for key in ("key1", "key2", "key3"):
         await cache.put(key, b"x" * 10)
     await cache.get("key1")
     await cache.put("key4", b"x" * 10)
+    evicted = opened.registry.get_sample_value("sunwire_media_cache_evictions_total")
+    assert evicted == 1
     kept = [key for key in ("key1", "key2", "key3", "key4") if await cache.get(key)]
     assert kept == ["key1", "key3", "key4"]
     assert len(names(tmp_path)) == 3

@@ -183,6 +183,17 @@ async def test_damage_in_the_middle_ends_the_connection_before_the_end(tmp_path:
         await serve.is_alive()
 
 
+@pytest.mark.parametrize("way", WAYS, ids=["direct", "hypercorn"])
+async def test_what_was_written_is_counted(tmp_path: Path, way: dict[str, str]) -> None:
+    async with serving(tmp_path) as serve:
+        media = await serve.host.stored(samples.noise(800, 600))
+        read = 0
+        for path in (serve.host.link(media, OWNER), "/m/nothing"):
+            read += len(await serve.exchange(get(path, close=True, **way)))
+        assert read > media.size
+        assert serve.host.figure("sunwire_media_sent_bytes_total") == read
+
+
 def test_what_is_left_of_pieces() -> None:
     pieces: list[bytes | memoryview] = [b"abc", memoryview(b"de"), b"", b"f"]
     for sent in range(7):

@@ -262,5 +262,6 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
             await first.send_all(get("/m/x"))
             await read_answer(first)
             assert await serve.exchange(get("/m/x")) == b""
+        assert serve.host.figure("sunwire_media_connections_refused_total") == 1
         await serve.none_left()
         await serve.is_alive()
