@@ -24,12 +24,12 @@ from media.errors import (
     WrongType,
 )
 from media.images.sniff import SNIFF_BYTES
-from media.images.turns import Turns
 from media.metrics import MediaMetrics
 from media.settings import MediaSettings
 from media.uploads.intake import known_type
 from media.uploads.put import Body, Uploads
 from media.uploads.resumable import PARTIAL, Checksum, Upload
+from media.uploads.turns import Turns
 from media.urls import UploadUrl
 from rpc.context import Committer, Reads
 from store.blobs import BlobStore, Staged

@@ -11,9 +11,9 @@ import trio
 import trio.testing
 
 from media.errors import Busy, MediaError, Missing, OffsetConflict
-from media.images.turns import Turns
 from media.uploads.parts import PartUploads
 from media.uploads.progress import Progress
+from media.uploads.turns import Turns
 from tests.media import samples
 from tests.media.host import NOW, open_host
 from tests.media.test_parts import Dropped, parts, ticket_of
