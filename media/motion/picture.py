@@ -13,6 +13,8 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from PIL import Image
 
+from media.motion.tones import Tones, tones_of
+
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -33,6 +35,7 @@ _MATRICES = {
     10: "bt2020",
 }
 """How brightness and colour were taken apart: numbers of ITU-T H.273, names of FFmpeg's filter."""
+RGB = "rgb24"
 HIGH = 720  # lines from which a video that says nothing is of high definition: then it is BT.709
 
 
@@ -66,23 +69,33 @@ class Upright:
         self._size = size
         self._rotation = rotation
         self._pixels = pixels
-        self._of: tuple[int, int, str, int, int] | None = None
+        self._of: tuple[int, int, str, int, int, int] | None = None
         self._graph = av.filter.Graph()
+        self._tones: Tones | None = None
+        self._after: Upright | None = None  # what makes such pixels of an image
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         kind = (
             *(frame.width, frame.height, frame.format.name),
-            *(int(frame.colorspace), int(frame.color_range)),
+            *(int(frame.colorspace), int(frame.color_range), int(frame.color_trc)),
         )
         if kind != self._of:
-            self._of, self._graph = kind, self._built(frame)
+            self._of, self._tones = kind, tones_of(int(frame.color_trc))
+            if self._tones is not None and self._pixels != RGB:
+                self._after = Upright(self._size, 0, self._pixels)
+            self._graph = self._built(frame, self._pixels if self._tones is None else RGB)
         pts, time_base = frame.pts, frame.time_base
         self._graph.vpush(frame)
         made = self._graph.vpull()
+        if self._tones is not None:
+            made = frame_of(self._tones(image_of(made)))
+            if self._after is not None:
+                made.time_base = time_base
+                made = self._after(made)
         made.pts, made.time_base = pts, time_base
         return made
 
-    def _built(self, frame: VideoFrame) -> av.filter.Graph:
+    def _built(self, frame: VideoFrame, pixels: str) -> av.filter.Graph:
         graph = av.filter.Graph()
         graph.threads = 1
         width, height = self._size
@@ -94,10 +107,10 @@ class Upright:
                 format=VideoFormat(frame.format.name),
                 time_base=frame.time_base or Fraction(1, 1000),
             ),
-            graph.add("scale", f"{before[0]}:{before[1]}{_colors(frame, self._pixels)}"),
+            graph.add("scale", f"{before[0]}:{before[1]}{_colors(frame, pixels)}"),
             *(graph.add(name, args) for name, args in _TURNS.get(self._rotation, ())),
             graph.add("setsar", "1"),
-            graph.add("format", self._pixels),
+            graph.add("format", pixels),
             graph.add("buffersink"),
         ]
         graph.link_nodes(*nodes).configure()

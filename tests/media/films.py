@@ -299,6 +299,26 @@ def _begins(moments: Iterable[tuple[float, bool]]) -> list[float]:
 ORANGE = (200, 60, 30)
 
 
+def bright(color: tuple[int, int, int], transfer: int) -> bytes:
+    """A film of one colour in high dynamic range, by the number of its transfer in H.273."""
+    out = BytesIO()
+    with av.open(out, "w", format="mp4") as made:
+        video = made.add_stream("libx264", rate=10, options={**_OPTIONS["libx264"], "crf": "8"})
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+        context = video.codec_context
+        context.colorspace, context.color_range = 9, 1
+        context.color_primaries, context.color_trc = 9, transfer
+        for number in range(3):
+            frame = frame_of(Image.new("RGB", (160, 120), color)).reformat(
+                format="yuv420p", dst_colorspace=Colorspace.BT2020, dst_color_range=ColorRange.MPEG
+            )
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            made.mux(video.encode(frame))
+        made.mux(video.encode(None))
+    return out.getvalue()
+
+
 def orange(size: tuple[int, int], matrix: int, full: bool) -> bytes:
     """A film of one colour, whose brightness and colours are taken apart by a matrix, by its
     number in ITU-T H.273, in the range of video or in the full one. With 2 it says nothing of

@@ -23,6 +23,7 @@ from media.motion.jobs import clip, picture, preview, probe, sound, voice
 from media.motion.kinds import Container
 from media.motion.picture import image_of
 from media.motion.playlists import boxes
+from media.motion.tones import HLG, PQ, narrowed, toned
 from tests.media import films, samples
 
 LIMITS = MotionLimits()
@@ -167,6 +168,25 @@ def test_colours_stay_whichever_way_they_are_written(
     assert pixel == pytest.approx(films.ORANGE, abs=6)
     poster = Image.open(BytesIO(probe(path, Container.MP4, LIMITS).poster)).getpixel((9, 9))
     assert poster == pytest.approx(films.ORANGE, abs=6)
+
+
+@pytest.mark.parametrize("transfer", [HLG, PQ])
+@pytest.mark.parametrize("color", [(0, 0, 0), (97, 97, 97), (191, 191, 191), (140, 107, 89)])
+def test_high_dynamic_range_is_shown_on_a_screen_without(
+    tmp_path: Path, transfer: int, color: tuple[int, int, int]
+) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(films.turned(films.bright(color, transfer), 90))
+    red, green, blue = (one / 255 for one in color)
+    signal = (toned(transfer, red), toned(transfer, green), toned(transfer, blue))
+    wanted = [255 * one for one in narrowed(signal)]
+    with played(whole(picture(path, Container.MP4, 60, QUICK, LIMITS))) as file:
+        told, pixel = shade(file)
+    assert told == (1, 1, 1, 1)
+    assert pixel == pytest.approx(wanted, abs=9)
+    poster = Image.open(BytesIO(probe(path, Container.MP4, LIMITS).poster))
+    assert poster.size == (120, 160)
+    assert poster.getpixel((9, 9)) == pytest.approx(wanted, abs=9)
 
 
 @pytest.mark.parametrize("form", ["mp4", "webm"])
