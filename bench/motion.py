@@ -161,7 +161,7 @@ async def _measure(
         await _prepared(client, film.id)
     _keep(
         found,
-        "video, from the begin of its upload to the update that it is ready, s",
+        "video, from the beginning of its upload to the update that it is ready, s",
         trio.current_time() - started,
     )
     await get("video, its playlist", film.motion.stream)
