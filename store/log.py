@@ -49,7 +49,7 @@ class Kind(StrEnum):
     UNNOTIFIED = "notification.removed"
     NOTIFICATIONS_SEEN = "notifications.seen"
     NOTIFICATION_SETTINGS = "notifications.settings"
-    MEDIA_STORED = "media.serving.stored"
+    MEDIA_STORED = "media.stored"
     MEDIA_PREPARED = "media.prepared"
     MESSAGE_PREPARED = "message.prepared"  # what it shows
     POST_PREPARED = "post.prepared"

@@ -61,7 +61,7 @@ async def check(connection: Connection, address: Address) -> list[str]:
 
 async def variables(connection: Connection) -> tuple[str, dict[str, str]]:
     """The database's character set, and how its server is set up."""
-    characters = (await connection.execute("SELECT character_set_database")).rows[0][0]
+    characters = (await connection.execute("SELECT @@character_set_database")).rows[0][0]
     names = ", ".join(f"'{name}'" for name in VARIABLES)
     found = await connection.execute(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
     return characters, {name: str(value) for name, value in found.rows}

@@ -34,7 +34,7 @@ from tests.store.social import ANN, BEN, CAT, DAN, Social
         ("🐟@ann🐟", ["ann"]),
         # Parts of longer words, and of addresses.
         ("ann@ben.org", []),
-        ("@ann@ben.org ann", []),
+        ("@ann@ben.org @@ann", []),
         ("jürgenü@ann", []),
         ("u\u0308@ann", []),
         ("@annä @ann\u0301 @annж @ann٣", []),
@@ -43,7 +43,7 @@ from tests.store.social import ANN, BEN, CAT, DAN, Social
         # Letters that fold into those of names, or look like them.
         ("@ann\u017f @\uff41nn @\u212aim @аnn", []),
         # No names.
-        ("@ @. @an @_ann @.ann ", []),
+        ("@ @. @an @_ann @.ann @@", []),
         ("@" + "a" * 30, ["a" * 30]),
         ("@" + "a" * 31, []),
         ("", []),

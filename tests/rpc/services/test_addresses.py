@@ -35,7 +35,7 @@ def test_addresses(text: str, address: str) -> None:
         "@example.org",
         "ann@",
         "ann@org",
-        "annexample.org",
+        "ann@@example.org",
         "a b@example.org",
         ".ann@example.org",
         "ann..lee@example.org",

@@ -30,7 +30,7 @@ class Server:
         self._characters, self._values = characters, values
 
     async def execute(self, sql: str) -> Answer:
-        if "character_set_database" in sql:
+        if "@@character_set_database" in sql:
             return Answer([(self._characters,)], 0, b"")
         assert all(f"'{name}'" in sql for name in self._values)
         return Answer(list(self._values.items()), 0, b"")
