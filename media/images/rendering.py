@@ -294,7 +294,7 @@ def _blurred(image: Image.Image, sigma: int) -> Image.Image:
 def _true_color(image: Image.Image) -> Image.Image:
     """A mode that can be resized smoothly: colours instead of indexes into a palette."""
     if image.mode in ("P", "PA", "LA") or "transparency" in image.info:
-        return image.convert("RGBA")
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in ("RGB", "RGBA", "L", "CMYK"):
         return image
     if image.mode.startswith("I"):  # 16 bits of grey

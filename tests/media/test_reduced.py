@@ -121,6 +121,23 @@ def test_what_is_transparent_or_moves_has_none() -> None:
     assert inspect(samples.jpeg(), ImageType.JPEG, LIMITS).reduced == b""
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *((ImageType.PNG, mode) for mode in ("1", "L", "P", "I;16", "RGB")),
+        *((ImageType.GIF, mode) for mode in ("1", "L", "P")),
+        *((ImageType.JPEG, mode) for mode in ("L", "CMYK")),
+    ],
+)
+def test_a_large_picture_of_any_mode_is_taken(kind: ImageType, mode: str) -> None:
+    out = BytesIO()
+    grey = Image.linear_gradient("L").resize((3300, 40))
+    picture = grey.convert(mode) if mode == "I;16" else grey.convert("RGB").convert(mode)
+    picture.save(out, kind.name)
+    found = inspect(out.getvalue(), kind, LIMITS)
+    assert opened(found.reduced).mode == "RGB"
+
+
 def test_a_copy_that_is_broken_is_refused() -> None:
     with pytest.raises(MediaRefused):
         render_reduced(b"\xff\xd8\xff", LARGE, PRESETS["small"], "jpg", LIMITS)
