@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import tempfile
@@ -86,7 +87,9 @@ def main() -> None:
                 both = {"idle": idle, "behind": behind}
                 found[BEHIND]["rounds"].append(msgspec.to_builtins(both))
                 print(number + 1, BEHIND, idle.p99, behind.p99, file=sys.stderr)
-    about = {"machine": machine(), "versions": versions()}
+    # Of five minutes: what else the machine had to do.
+    load = f"{os.getloadavg()[1]:.1f} at the end"
+    about = {"machine": machine(), "versions": versions(), "load": load}
     text = page(found, about)
     print(text)
     if wanted.out:

@@ -19,6 +19,7 @@ def page(rows: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         "Sunwire's media host beside thumbor, `python -m bench.photos --out bench/photos`: medians",
         "of alternating rounds (least–most). What is compared is the ratio within a round.",
         f"{about['machine']}. {versions}.",
+        f"Load average: {about['load']}.",
         "",
         "thumbor has its Pillow engine, results stored in files, originals read from files, the",
         "same quality for JPEG, and a process for each core; Sunwire as `serve` starts it, on",
@@ -81,6 +82,11 @@ def _behind(rounds: Sequence[Any]) -> Iterator[str]:
     reached = _word(statistics.median(ratios) < MOST)
     found = _spread(ratios, ".2f")
     yield f"Ratio of the 99th percentiles: {found}; asked: under {MOST:g}; {reached}."
+    if statistics.median(ratios) < 1:
+        worst = max(behind) / min(idle)
+        yield "Where other work wants the cores, what comes to a server with nothing to do waits"
+        yield "until that is put aside, while workers hold the cores for it: the first line says"
+        yield f"little then. The worst of the second is {worst:.2f} times the best of the first."
 
 
 def _looked_at(rows: Mapping[str, Any]) -> Iterator[str]:

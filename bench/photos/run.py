@@ -57,7 +57,7 @@ class Bench:
         for name, count, (width, height) in (
             ("12mp", many, (4000, 3000)),
             ("2mp", many, (1600, 1200)),
-            ("cached", 8, (1600, 800)),
+            ("cached", 8, (1600, 560)),
         ):
             self.sources[name] = [made / f"{name}{number}.jpg" for number in range(count)]
             for number, path in enumerate(self.sources[name]):
@@ -97,6 +97,7 @@ class Bench:
         with self.fresh(server, 0, 1) as running:
             for path in paths:
                 fetch(running.port, path)
+            time.sleep(SETTLED)
             return _load(
                 Task(
                     port=running.port,
@@ -114,6 +115,7 @@ class Bench:
             hot = [self.sunwire.path(one, CACHED) for one in self.sources["cached"]]
             for path in hot:
                 fetch(running.port, path)
+            time.sleep(SETTLED)
             asked = Task(
                 port=running.port,
                 paths=hot,
