@@ -19,6 +19,7 @@ __all__ = ["UploadError", "upload"]
 A = TypeVar("A", bound=Message)
 
 IN_PARTS = 1024**2  # bytes from which on it pays that the host keeps what has come
+ASK_SECONDS = 10.0  # at least, for a ticket that is asked for again
 OVER = frozenset({403, 410})  # a ticket whose time is over
 
 
@@ -70,11 +71,16 @@ async def upload(
     )
     op_key = op_key or new_key()
     reached = -1
+    timeout: float | None = None
     while True:
         # The same call again is the same upload, with a ticket that is good from now on, at the
         # server that we are connected to.
         ticket = await caller.call(
-            "Media.CreateUpload", request, media_pb2.CreateUploadResponse, op_key=op_key
+            "Media.CreateUpload",
+            request,
+            media_pb2.CreateUploadResponse,
+            timeout=timeout,
+            op_key=op_key,
         )
         if not ticket.url:
             return ticket.media
@@ -85,6 +91,8 @@ async def upload(
             if error.status not in OVER or transfer.reached <= reached:
                 raise
             reached = transfer.reached
+        # Who has lost the host may have lost the server, too.
+        timeout = max(transfer.patience, ASK_SECONDS)
     return await caller.call(
         "Media.GetMedia",
         media_pb2.GetMediaRequest(media_id=ticket.media_id),

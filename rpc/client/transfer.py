@@ -53,6 +53,11 @@ class Transfer:
         self.reached = 0
         """How far the host has told that it was."""
 
+    @property
+    def patience(self) -> float:
+        """The seconds that are left of it."""
+        return self._give_up - trio.current_time()
+
     async def run(self, address: str) -> bool:
         """True when the host has all of it, False where it cannot be reached: another may have
         its place by now. For `patience` seconds without a byte that came it tries again; raises

@@ -73,9 +73,9 @@ def put(path: str, data: bytes, length: int | None = None, **headers: str) -> by
     return get(path, close=False, method="PUT", Content_Length=size, **headers) + data
 
 
-async def read_all(stream: trio.SocketStream) -> bytes:
+async def read_all(stream: trio.SocketStream, within: float = SOON) -> bytes:
     data = bytearray()
-    with trio.fail_after(SOON):
+    with trio.fail_after(within):
         try:
             async for piece in stream:
                 data += piece
@@ -84,10 +84,12 @@ async def read_all(stream: trio.SocketStream) -> bytes:
     return bytes(data)
 
 
-async def read_answer(stream: trio.SocketStream) -> tuple[int, dict[str, str], bytes]:
+async def read_answer(
+    stream: trio.SocketStream, within: float = SOON
+) -> tuple[int, dict[str, str], bytes]:
     """One answer with a Content-Length, on a connection that stays open."""
     data = b""
-    with trio.fail_after(SOON):
+    with trio.fail_after(within):
         while b"\r\n\r\n" not in data:
             piece = await stream.receive_some()
             assert piece, data

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +26,7 @@ MEMORY = Path("/dev/shm")
 
 
 class Nodes:
-    """Three nodes on 127.0.0.1 to 127.0.0.3. Its calls block."""
+    """Nodes on 127.0.0.1 to 127.0.0.3, or fewer. Its calls block."""
 
     COUNT = 3
 
@@ -86,15 +86,20 @@ class Nodes:
         return places if files else 0
 
 
+def three_nodes() -> AbstractContextManager[Nodes]:
+    """Three that run, and are gone afterwards."""
+    return started(Nodes)
+
+
 @contextmanager
-def three_nodes() -> Iterator[Nodes]:
-    """Three that run, and are gone afterwards. Skips as the contract tests do."""
+def started(kind: type[Nodes]) -> Iterator[Nodes]:
+    """As many as it counts. Skips as the contract tests do."""
     node()
     if shutil.which("java") is None:
-        pytest.skip("no Java for three nodes of Cassandra")
+        pytest.skip("no Java for nodes of Cassandra")
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="sunwire-cassandra-", dir=place) as folder:
-        nodes = Nodes(Path(folder))
+        nodes = kind(Path(folder))
         try:
             nodes.start()
             yield nodes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,10 +22,11 @@ from tests.contracts.cassandra import node, open_blobs
 from tests.contracts.mysql import Admin
 from tests.media import films
 from tests.media.sockets import get, put, read_all, read_answer
+from tests.real.cassandra import Nodes, started
 from tests.real.line import open_line
 from tests.real.mariadb import url_of
 from tests.real.process import ServerProcess, server_process
-from tests.real.witness import Person
+from tests.real.witness import PATIENCE, Person
 from tests.store.mysql.conftest import admin
 
 __all__ = ["admin"]
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.real
 MB = 1000 * 1000
 VIDEO = films.padded(films.film(), 40 * MB)
 PART = 4 * 1024**2  # what a server keeps at a time
+HANGING = 12.0  # seconds; a server waits ten for an answer
 TUS: dict[str, Any] = {"Tus_Resumable": "1.0.0", "Content_Type": "application/offset+octet-stream"}
 
 
@@ -54,11 +57,6 @@ async def store_of(blobs: str) -> AsyncIterator[tuple[str, ...]]:
         yield ("--blobs", f"cassandra://{node()}/{opened.address.keyspace}")
 
 
-async def is_whole(ann: Person, media_id: str) -> None:
-    shown = await ann.http(get(await ann.original(media_id), close=True))
-    assert shown.endswith(b"\r\n\r\n" + VIDEO)
-
-
 async def progress_to(device: TestClient, least: int) -> UploadProgress:
     while True:
         told = (await device.expect_signal("upload_progress")).upload_progress
@@ -67,14 +65,16 @@ async def progress_to(device: TestClient, least: int) -> UploadProgress:
 
 
 async def send(
-    ann: Person, film: Path, media_url: str, *others: ServerProcess
+    ann: Person, film: Path, media_url: str, *others: ServerProcess, patience: float = PATIENCE
 ) -> models_pb2.MediaObject:
     """As an app does, on the reference client, which knows other nodes, too."""
     urls = [f"ws://127.0.0.1:{server.port}/" for server in (ann.server, *others)]
     dial = dial_urls(urls, random=Random(1)) if others else dial_url(urls[0])
     options = ClientOptions(device="app", events=0)
     async with open_client(dial, token=ann.client.token, options=options) as client:
-        return await upload(client, film, models_pb2.PURPOSE_POST, media_url=media_url, patience=20)
+        return await upload(
+            client, film, models_pb2.PURPOSE_POST, media_url=media_url, patience=patience
+        )
 
 
 @pytest.fixture
@@ -84,10 +84,11 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("flags", [(), ("--workers", "2")], ids=["one", "workers"])
 async def test_the_client_goes_on_over_a_line_that_breaks_and_its_owner_sees_it(
-    tmp_path: Path, film: Path
+    tmp_path: Path, film: Path, flags: tuple[str, ...]
 ) -> None:
-    async with server_process(tmp_path / "data") as server:
+    async with server_process(tmp_path / "data", *flags) as server:
         ann = Person(server, await server.sign_up("ann"))
         ben = await server.sign_up("ben")
         async with open_line(server.media_port, 3 * MB, 17 * MB, 33 * MB) as line:
@@ -105,7 +106,7 @@ async def test_the_client_goes_on_over_a_line_that_breaks_and_its_owner_sees_it(
         assert (await ann.client.expect_update("media")).media.id == media.id
         await ben.call("Users.GetMe")
         assert not [frame for frame in ben.frames if frame.WhichOneof("frame") == "signal"]
-        await is_whole(ann, media.id)
+        assert await ann.has(media.id, VIDEO)
 
 
 async def test_the_client_goes_on_when_the_server_is_killed(
@@ -129,7 +130,7 @@ async def test_the_client_goes_on_when_the_server_is_killed(
                 begun = await progress_to(ann.client, 0)
                 assert begun.received > told.received - 2 * PART
         assert found[0].size == len(VIDEO)
-        await is_whole(ann, found[0].id)
+        assert await ann.has(found[0].id, VIDEO)
 
 
 async def test_a_put_that_a_kill_cut_off_is_sent_again(tmp_path: Path, blobs: str) -> None:
@@ -142,9 +143,9 @@ async def test_a_put_that_a_kill_cut_off_is_sent_again(tmp_path: Path, blobs: st
             await server.kill()
         await server.start()
         await ann.client.reconnect()
-        answer = await ann.http(put(ticket, VIDEO, Connection="close"))
+        answer = await ann.http(put(ticket, VIDEO, Connection="close"), PATIENCE)
         assert answer.startswith(b"HTTP/1.1 201 "), answer
-        await is_whole(ann, media_id)
+        assert await ann.has(media_id, VIDEO)
 
 
 # At another node, which has the database and the blobs in common and nothing else.
@@ -176,7 +177,7 @@ async def tus(
     async with await trio.open_tcp_stream("127.0.0.1", server.media_port) as stream:
         size: dict[str, Any] = {"Content_Length": str(len(data))}
         await stream.send_all(get(path, method=method, **TUS, **size, **headers) + data)
-        return await read_answer(stream)
+        return await read_answer(stream, PATIENCE)
 
 
 async def test_another_node_goes_on_where_the_killed_one_was(
@@ -202,7 +203,7 @@ async def test_another_node_goes_on_where_the_killed_one_was(
         rest = VIDEO[offset:]
         status, headers, _ = await tus(two, "PATCH", ticket, rest, Upload_Offset=str(offset))
         assert (status, headers["upload-offset"]) == (204, str(len(VIDEO)))
-        await is_whole(there, media_id)
+        assert await there.has(media_id, VIDEO)
 
 
 async def test_the_client_goes_on_at_another_node(
@@ -227,7 +228,7 @@ async def test_the_client_goes_on_at_another_node(
         again = alive.client()
         again.token = ann.client.token
         await again.connect()
-        await is_whole(Person(alive, again), found[0].id)
+        assert await Person(alive, again).has(found[0].id, VIDEO)
 
 
 async def kept(server: ServerProcess) -> float:
@@ -240,39 +241,70 @@ async def kept(server: ServerProcess) -> float:
     raise AssertionError("no such metric")
 
 
+async def joins(one: ServerProcess, two: ServerProcess) -> None:
+    ann = Person(one, await one.sign_up("ann"))
+    ben = Person(two, await two.sign_up("ben"))
+    half = len(VIDEO) // 2
+    media_id, ticket = await ann.ticket(len(VIDEO))
+    _, foreign = await ben.ticket(len(VIDEO))
+    pieces = ["", "", ""]
+
+    async def partial(at: int, server: ServerProcess, of: str, data: bytes) -> None:
+        size = {"Upload_Length": str(len(data)), "Upload_Concat": "partial"}
+        status, headers, _ = await tus(server, "POST", of, data, **size)
+        assert (status, headers["upload-offset"]) == (201, str(len(data)))
+        pieces[at] = headers["location"]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial, 0, one, ticket, VIDEO[:half])
+        nursery.start_soon(partial, 1, two, ticket, VIDEO[half:])
+        nursery.start_soon(partial, 2, two, foreign, VIDEO[half:])
+    wrong = f"final;{pieces[0]} {pieces[2]}"
+    status, _, body = await tus(one, "POST", ticket, Upload_Concat=wrong)
+    assert (status, b"PERMISSION_DENIED" in body) == (403, True)
+    right = f"final;{pieces[0]} {pieces[1]}"
+    status, _, body = await tus(one, "POST", ticket, Upload_Concat=right)
+    assert status == 201, body
+    # The same asked of the other node, as if the answer had been lost.
+    assert (await tus(two, "POST", ticket, Upload_Concat=right))[0] == 201
+    status, headers, _ = await tus(two, "HEAD", ticket)
+    assert headers["upload-concat"] == right
+    assert await ann.has(media_id, VIDEO)
+
+
 async def test_partial_uploads_at_two_nodes_become_one_and_nobody_elses_do(
     tmp_path: Path, admin: Admin, blobs: str
 ) -> None:
     async with two_nodes(tmp_path, admin, blobs) as (one, two):
-        ann = Person(one, await one.sign_up("ann"))
-        ben = Person(two, await two.sign_up("ben"))
-        half = len(VIDEO) // 2
-        media_id, ticket = await ann.ticket(len(VIDEO))
-        _, foreign = await ben.ticket(len(VIDEO))
+        await joins(one, two)
 
-        async def partial(server: ServerProcess, of: str, data: bytes) -> str:
-            size = {"Upload_Length": str(len(data)), "Upload_Concat": "partial"}
-            status, headers, _ = await tus(server, "POST", of, data, **size)
-            assert (status, headers["upload-offset"]) == (201, str(len(data)))
-            return headers["location"]
 
-        pieces = ["", "", ""]
+async def test_partial_uploads_become_one_where_one_process_writes_for_all(tmp_path: Path) -> None:
+    async with server_process(tmp_path, "--workers", "2") as server:
+        await joins(server, server)
 
-        async def keep(at: int, server: ServerProcess, of: str, data: bytes) -> None:
-            pieces[at] = await partial(server, of, data)
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(keep, 0, one, ticket, VIDEO[:half])
-            nursery.start_soon(keep, 1, two, ticket, VIDEO[half:])
-            nursery.start_soon(keep, 2, two, foreign, VIDEO[half:])
-        wrong = f"final;{pieces[0]} {pieces[2]}"
-        status, _, body = await tus(one, "POST", ticket, Upload_Concat=wrong)
-        assert (status, b"PERMISSION_DENIED" in body) == (403, True)
-        right = f"final;{pieces[0]} {pieces[1]}"
-        status, _, body = await tus(one, "POST", ticket, Upload_Concat=right)
-        assert status == 201, body
-        # The same asked of the other node, as if the answer had been lost.
-        assert (await tus(two, "POST", ticket, Upload_Concat=right))[0] == 201
-        status, headers, _ = await tus(two, "HEAD", ticket)
-        assert headers["upload-concat"] == right
-        await is_whole(ann, media_id)
+class OneNode(Nodes):
+    COUNT = 1
+
+
+async def test_the_client_waits_for_a_cassandra_that_hangs(tmp_path: Path, film: Path) -> None:
+    """For longer than the server waits for it: the request is refused, and the upload goes on."""
+    with started(OneNode) as nodes:
+        url = f"cassandra://127.0.0.1:{nodes.port}/hanging?replication=1"
+        async with server_process(tmp_path / "data", "--blobs", url) as server:
+            ann = Person(server, await server.sign_up("ann"))
+            found: list[models_pb2.MediaObject] = []
+
+            async def app() -> None:
+                found.append(await send(ann, film, ""))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(app)
+                told = await progress_to(ann.client, 2 * PART)
+                nodes.signal(1, signal.SIGSTOP)
+                await trio.sleep(HANGING)
+                assert not found
+                nodes.signal(1, signal.SIGCONT)
+                assert (await progress_to(ann.client, 0)).received > told.received - 2 * PART
+            assert await ann.has(found[0].id, VIDEO)

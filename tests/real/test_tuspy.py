@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.media import films
-from tests.media.sockets import get
 from tests.real.line import open_line
 from tests.real.process import server_process
 from tests.real.tus_client import tuspy
@@ -26,11 +25,6 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-async def is_whole(ann: Person, media_id: str) -> None:
-    shown = await ann.http(get(await ann.original(media_id), close=True))
-    assert shown.endswith(b"\r\n\r\n" + VIDEO)
-
-
 @pytest.mark.parametrize("flags", [(), ("--checksum",)], ids=["plain", "checksum"])
 async def test_a_video_from_a_train(tmp_path: Path, film: Path, flags: tuple[str, ...]) -> None:
     """40 MB in pieces, through three disconnections."""
@@ -42,7 +36,7 @@ async def test_a_video_from_a_train(tmp_path: Path, film: Path, flags: tuple[str
             await tuspy(url, film, "--retries", "9", *flags)
             assert line.broken == 3
         assert (await ann.client.expect_update("media")).media.id == media_id
-        await is_whole(ann, media_id)
+        assert await ann.has(media_id, VIDEO)
 
 
 async def test_a_client_that_was_closed_goes_on_from_where_the_killed_server_was(
@@ -59,4 +53,4 @@ async def test_a_client_that_was_closed_goes_on_from_where_the_killed_server_was
         await server.start()
         assert await tuspy(url, film, *urls) == 20 * MB
         await ann.client.reconnect()
-        await is_whole(ann, media_id)
+        assert await ann.has(media_id, VIDEO)

@@ -14,6 +14,7 @@ from tests.media.sockets import get, put, read_all
 from tests.real.process import ServerProcess
 
 SOON = 3.0  # seconds within which a witness is answered, on a busy machine
+PATIENCE = 60.0  # seconds for large objects
 POST, CHAT = 1, 3  # purposes of a media object
 
 
@@ -25,11 +26,11 @@ class Person:
         self.client = client
         self.photograph = ""  # its path
 
-    async def http(self, request: bytes) -> bytes:
+    async def http(self, request: bytes, within: float = SOON) -> bytes:
         """Sends, and reads to the end."""
         async with await trio.open_tcp_stream("127.0.0.1", self.server.media_port) as stream:
             await stream.send_all(request)
-            return await read_all(stream)
+            return await read_all(stream, within)
 
     async def ticket(self, size: int, purpose: int = POST) -> tuple[str, str]:
         """(media id, path of the upload)"""
@@ -42,6 +43,11 @@ class Person:
         answer = await self.http(put(path, data, Connection="close"))
         assert answer.startswith(b"HTTP/1.1 201 "), answer
         return media_id
+
+    async def has(self, media_id: str, data: bytes) -> bool:
+        """Whether the original of an object of his is these bytes, however many."""
+        shown = await self.http(get(await self.original(media_id), close=True), PATIENCE)
+        return shown.startswith(b"HTTP/1.1 200 ") and shown.endswith(b"\r\n\r\n" + data)
 
     async def original(self, media_id: str) -> str:
         """The path of the owner's link."""

@@ -28,6 +28,7 @@ class Tickets:
         self._urls = [*reversed(later), url]
         self.calls: list[str] = []
         self.keys: set[bytes | None] = set()
+        self.timeouts: list[float | None] = []  # of the calls for a ticket
 
     async def call(
         self,
@@ -41,6 +42,7 @@ class Tickets:
         self.calls.append(method)
         if method == "Media.CreateUpload":
             self.keys.add(op_key)
+            self.timeouts.append(timeout)
             url = self._urls.pop() if len(self._urls) > 1 else self._urls[0]
             return answer.FromString(
                 media_pb2.CreateUploadResponse(media_id="m", url=url).SerializeToString()
@@ -187,8 +189,13 @@ async def test_a_host_that_is_gone_has_another_in_its_place() -> None:
     async with listening(Host(b"", b"")) as one:
         there = Host(at(4000), at(len(LONG)))
         async with listening(there) as two:
-            assert (await send(Tickets(*one._urls, *two._urls), 10)).id == "m"
+            tickets = Tickets(*one._urls, *two._urls)
+            assert (await send(tickets, 100)).id == "m"
         assert there.requests == ["HEAD", "PATCH 4000"]
+    first, again = tickets.timeouts
+    assert first is None
+    assert again is not None
+    assert 50 < again < 100  # the call is as patient as the transfer
 
 
 async def test_a_ticket_whose_time_is_over_is_renewed_and_the_upload_goes_on() -> None:
