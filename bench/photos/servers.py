@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -174,7 +175,12 @@ def build() -> None:
 def _process(command: Sequence[str], log: Path, cpu: int) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as sink, pinned(cpu):
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=builds.ROOT
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=builds.ROOT,
+            process_group=0,
         )
     try:
         yield process
@@ -183,8 +189,11 @@ def _process(command: Sequence[str], log: Path, cpu: int) -> Iterator[subprocess
         try:
             process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            pass
+        # Whatever it has forked: thumbor's processes outlive the one that started them.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> Running:
