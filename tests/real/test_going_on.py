@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ import trio
 
 from realtime.testing.client import TestClient
 from rpc.client import ClientOptions, dial_url, dial_urls, open_client
+from rpc.client.keys import new_key
 from rpc.client.media import upload
 from rpc.proto import models_pb2
 from rpc.proto.frames_pb2 import UploadProgress
@@ -65,15 +67,21 @@ async def progress_to(device: TestClient, least: int) -> UploadProgress:
 
 
 async def send(
-    ann: Person, film: Path, media_url: str, *others: ServerProcess, patience: float = PATIENCE
+    ann: Person,
+    film: Path,
+    media_url: str,
+    *others: ServerProcess,
+    patience: float = PATIENCE,
+    op_key: bytes = b"",
 ) -> models_pb2.MediaObject:
     """As an app does, on the reference client, which knows other nodes, too."""
     urls = [f"ws://127.0.0.1:{server.port}/" for server in (ann.server, *others)]
     dial = dial_urls(urls, random=Random(1)) if others else dial_url(urls[0])
     options = ClientOptions(device="app", events=0)
     async with open_client(dial, token=ann.client.token, options=options) as client:
+        purpose = models_pb2.PURPOSE_POST
         return await upload(
-            client, film, models_pb2.PURPOSE_POST, media_url=media_url, patience=patience
+            client, film, purpose, media_url=media_url, patience=patience, op_key=op_key
         )
 
 
@@ -131,6 +139,23 @@ async def test_the_client_goes_on_when_the_server_is_killed(
                 assert begun.received > told.received - 2 * PART
         assert found[0].size == len(VIDEO)
         assert await ann.has(found[0].id, VIDEO)
+
+
+async def test_an_app_that_was_closed_goes_on_in_its_next_run(tmp_path: Path, film: Path) -> None:
+    async with server_process(tmp_path / "data") as server:
+        ann = Person(server, await server.sign_up("ann"))
+        key = new_key()
+        with trio.CancelScope() as run:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(send, ann, film, "", op_key=key))
+                told = await progress_to(ann.client, 2 * PART)
+                run.cancel()
+        await ann.client.call("Users.GetMe")
+        ann.client.frames.clear()
+        media = await send(ann, film, "", op_key=key)
+        assert media.id == told.media_id
+        assert (await progress_to(ann.client, 0)).received > told.received
+        assert await ann.has(media.id, VIDEO)
 
 
 async def test_a_put_that_a_kill_cut_off_is_sent_again(tmp_path: Path, blobs: str) -> None:
@@ -249,16 +274,16 @@ async def joins(one: ServerProcess, two: ServerProcess) -> None:
     _, foreign = await ben.ticket(len(VIDEO))
     pieces = ["", "", ""]
 
-    async def partial(at: int, server: ServerProcess, of: str, data: bytes) -> None:
+    async def begin(at: int, server: ServerProcess, of: str, data: bytes) -> None:
         size = {"Upload_Length": str(len(data)), "Upload_Concat": "partial"}
         status, headers, _ = await tus(server, "POST", of, data, **size)
         assert (status, headers["upload-offset"]) == (201, str(len(data)))
         pieces[at] = headers["location"]
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial, 0, one, ticket, VIDEO[:half])
-        nursery.start_soon(partial, 1, two, ticket, VIDEO[half:])
-        nursery.start_soon(partial, 2, two, foreign, VIDEO[half:])
+        nursery.start_soon(begin, 0, one, ticket, VIDEO[:half])
+        nursery.start_soon(begin, 1, two, ticket, VIDEO[half:])
+        nursery.start_soon(begin, 2, two, foreign, VIDEO[half:])
     wrong = f"final;{pieces[0]} {pieces[2]}"
     status, _, body = await tus(one, "POST", ticket, Upload_Concat=wrong)
     assert (status, b"PERMISSION_DENIED" in body) == (403, True)
