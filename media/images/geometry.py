@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from media.errors import MediaRefused
-from media.images.options import MAX_OUTPUT_PIXELS, Options
+from media.images.options import MAX_OUTPUT_PIXELS, MAX_SIDE, Options
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 def plan(options: Options, width: int, height: int) -> Plan:
     """For an upright picture of that size. Nothing is enlarged unless the options say so, and
     what would vanish keeps a pixel. Raises `MediaRefused` for a box outside the picture, and for
-    a result with too many pixels."""
+    a result with too many pixels, in all or along a side."""
     if options.box is not None:
         left, top, wide, high = options.box
         box = (left, top, min(left + wide, width), min(top + high, height))
@@ -40,6 +40,8 @@ def plan(options: Options, width: int, height: int) -> Plan:
         made = _filling(options, width, height)
     if made.size[0] * made.size[1] > MAX_OUTPUT_PIXELS:
         raise MediaRefused("the result has too many pixels")
+    if max(made.size) > MAX_SIDE:  # the one that is not in the URL
+        raise MediaRefused(f"the result is longer than {MAX_SIDE} pixels: bound both its sides")
     return made
 
 

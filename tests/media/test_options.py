@@ -206,6 +206,7 @@ def test_every_plan_lies_within_its_picture_and_its_limits(
     assert 0 <= top < bottom <= height
     assert min(size) >= 1
     assert size[0] * size[1] <= MAX_OUTPUT_PIXELS
+    assert max(size) <= MAX_SIDE
     if options.width:
         assert size[0] <= options.width
     if options.height:
@@ -221,6 +222,15 @@ def test_the_cap_counts_what_comes_out_not_what_was_asked() -> None:
         laid("fit,w-4096,up", 100, 400)
     with pytest.raises(MediaRefused, match="pixels"):
         laid("crop,w-4096,box-0-0-1-100,up", 100, 400)
+
+
+@pytest.mark.parametrize(
+    "text", ["fit,w-600", "fit,w-400,up", "crop,box-0-0-2-5000", "crop,w-2,box-0-0-2-5000"]
+)
+def test_a_side_that_is_not_in_the_url_has_the_same_bound(text: str) -> None:
+    with pytest.raises(MediaRefused, match="longer than 4096"):
+        laid(text, 600, 16_000)
+    assert laid("fit,w-600,h-4096", 600, 16_000)[1] == (154, 4096)
 
 
 @given(
