@@ -20,6 +20,7 @@ from realtime.testing.client import TestClient
 from rpc.proto import models_pb2
 from tests.media import films
 from tests.real.process import ServerProcess, server_process
+from tests.real.test_preparing import upload
 from tests.real.witness import CHAT, Person, sign_up
 
 pytestmark = pytest.mark.real
@@ -56,9 +57,12 @@ def base(server: ServerProcess) -> str:
 
 
 async def test_streams_clips_and_voice_are_played_over_http(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        server_process(tmp_path) as server,
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
+    ):
         ann = await sign_up(server)
-        public = await ann.upload(FILM)
+        public = await upload(ann, FILM)
         told = (await ann.client.expect_signal("prepare_progress", PATIENCE)).prepare_progress
         assert told.media_id == public
         assert 0 < told.percent < 100
@@ -67,13 +71,13 @@ async def test_streams_clips_and_voice_are_played_over_http(tmp_path: Path) -> N
         await plays(url, streams=2)
         await says_what_it_is(http, url)
 
-        private = await ann.upload(FILM, CHAT)
+        private = await upload(ann, FILM, CHAT)
         await plays(await link(ann, private, "hls"), streams=2)
 
         await a_moving_image(ann, http, base(server))
-        talk = await ann.upload(films.clapped(form="webm"), CHAT)
+        talk = await upload(ann, films.clapped(form="webm"), CHAT)
         assert (await http.get(await link(ann, talk, "preview.gif"))).status_code == 200
-        voice = await ann.upload(films.film(2.0, form="ogg"), CHAT)
+        voice = await upload(ann, films.film(2.0, form="ogg"), CHAT)
         for name in ("voice.m4a", "voice.ogg"):
             begins = await in_thread(partial(films.bangs, await link(ann, voice, name)))
             assert begins == pytest.approx([1.0], abs=0.05)
@@ -128,7 +132,7 @@ async def says_what_it_is(http: httpx.AsyncClient, url: str) -> None:
 
 async def a_moving_image(ann: Person, http: httpx.AsyncClient, base: str) -> None:
     for kind in ("GIF", "WEBP"):
-        media_id = await ann.upload(films.moving(8, (120, 90), kind))
+        media_id = await upload(ann, films.moving(8, (120, 90), kind))
         poster = await http.get(f"{base}/m/{media_id}/medium.jpg")
         assert Image.open(BytesIO(poster.content)).size == (120, 90)
         for form, codec in (("mp4", "h264"), ("webm", "vp9")):

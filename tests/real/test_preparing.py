@@ -16,7 +16,7 @@ from store.sqlite import SqliteStore
 from tests.media import films
 from tests.real.hasty import STAGES
 from tests.real.process import ServerProcess, server_process
-from tests.real.witness import Person, sign_up
+from tests.real.witness import POST, Person, sign_up
 from tests.real.workers import two_workers, wait_up
 
 pytestmark = pytest.mark.real
@@ -45,7 +45,7 @@ class Marks:
 async def watch(server: ServerProcess, media_id: str, clap: float) -> None:
     """Asks for the playlist until it is there: until then there is nothing, then all of it."""
     url = f"http://127.0.0.1:{server.media_port}/m/{media_id}/hls/index.m3u8"
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
         with trio.fail_after(PATIENCE):
             while (answer := await http.get(url)).status_code != 200:
                 assert answer.status_code == 503
@@ -56,6 +56,15 @@ async def watch(server: ServerProcess, media_id: str, clap: float) -> None:
         assert shown == pytest.approx([clap], abs=0.001)
     heard = await trio.to_thread.run_sync(partial(films.bangs, url))
     assert heard == pytest.approx([clap], abs=0.045)
+
+
+async def upload(person: Person, data: bytes, purpose: int = POST) -> str:
+    """To a host whose workers may have yet to start, on a busy machine."""
+    media_id, path = await person.ticket(len(data), purpose)
+    url = f"http://127.0.0.1:{person.server.media_port}{path}"
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+        assert (await http.put(url, content=data)).status_code == 201
+    return media_id
 
 
 async def told_once(person: Person, media_id: str) -> None:
@@ -100,7 +109,7 @@ async def test_a_server_killed_at_any_stage_prepares_each_video_once(
         for number, stage in enumerate(STAGES):
             marks.arm(stage)
             shown, clap = film(number)
-            media_id = await ann.upload(shown)
+            media_id = await upload(ann, shown)
             assert server.process is not None
             with trio.fail_after(PATIENCE):
                 await server.process.wait()
@@ -124,11 +133,11 @@ async def test_a_media_process_killed_at_a_stage_does_so_too(
         for number, stage in enumerate(("put", "settled")):
             marks.arm(stage)
             shown, clap = film(number)
-            media_id = await ann.upload(shown)
+            media_id = await upload(ann, shown)
             with trio.fail_after(PATIENCE):
                 while not marks.struck(stage):  # noqa: ASYNC110 - real time
                     await trio.sleep(0.02)
-            await wait_up(server, "media")
+            await wait_up(server, "media", PATIENCE)
             await watch(server, media_id, clap)
             await told_once(ann, media_id)
         assert await server.stop(15) == 0

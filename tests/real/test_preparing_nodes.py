@@ -12,7 +12,7 @@ from tests.contracts.cassandra import open_blobs
 from tests.contracts.mysql import Admin
 from tests.real.mariadb import url_of
 from tests.real.process import server_process
-from tests.real.test_preparing import HASTY, PATIENCE, Marks, film, told_once, watch
+from tests.real.test_preparing import HASTY, PATIENCE, Marks, film, told_once, upload, watch
 from tests.real.witness import sign_up
 from tests.store.mysql.conftest import admin
 
@@ -40,7 +40,7 @@ async def test_the_other_node_takes_over_what_a_dead_one_had_begun(
         ann = await sign_up(nodes[0])
         marks.arm("put")  # of whichever has the work
         shown, clap = film(0)
-        media_id = await ann.upload(shown)
+        media_id = await upload(ann, shown)
         dead: list[int] = []
         with trio.fail_after(PATIENCE):
             while not dead:
