@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,7 @@ _KEY = re.compile(r"[0-9a-z][0-9a-z.-]{3,199}")
 _TEMPORARY = ".tmp"
 
 PATIENCE = 2.0  # seconds that a disk has for one file; a request waits no longer for it
+ABANDONED_SECONDS = 60  # after which a file that is not finished is nobody's
 REST = 10.0  # seconds for which a disk that failed is not asked again
 
 
@@ -77,7 +79,7 @@ class CacheDisk:
         return trio.current_time() < self._rests_until
 
     async def open(self) -> None:
-        """Finds what an earlier process has left, and drops its unfinished files."""
+        """Finds what an earlier process has left, and drops what nobody will finish any more."""
         with suppress(_Failed):
             for key, size in await self._run(self._scan, self._writes, patience=float("inf")):
                 self._note(key, size)
@@ -97,13 +99,17 @@ class CacheDisk:
     def _scan(self) -> list[tuple[str, int]]:
         self.root.mkdir(parents=True, exist_ok=True)
         found = []
+        before = time.time() - ABANDONED_SECONDS
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.endswith(_TEMPORARY):
-                    os.unlink(entry.path)
-                elif _KEY.fullmatch(entry.name):
-                    stat = entry.stat()
-                    found.append((stat.st_mtime_ns, entry.name, stat.st_size))
+                # Other processes finish files, and evict, meanwhile.
+                with suppress(FileNotFoundError):
+                    if entry.name.endswith(_TEMPORARY):
+                        if entry.stat().st_mtime < before:
+                            os.unlink(entry.path)
+                    elif _KEY.fullmatch(entry.name):
+                        stat = entry.stat()
+                        found.append((stat.st_mtime_ns, entry.name, stat.st_size))
         return [(name, size) for _, name, size in sorted(found)]
 
     async def get(self, key: str) -> Cached | None:

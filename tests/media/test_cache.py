@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,50 @@ async def test_recency_outlives_the_process(tmp_path: Path) -> None:
         os.utime(tmp_path / key, (number, number))
     await cache.get("key1")  # touches its file
     (tmp_path / "half.tmp").write_bytes(b"unfinished")
+    os.utime(tmp_path / "half.tmp", (4, 4))
     opened = await open_cache(tmp_path, max_bytes=2 * (HEAD + 10))
     again = opened.cache
     assert opened.bytes == 2 * (HEAD + 10)
     assert names(tmp_path) == ["key1", "key3"]
     assert await again.get("key1") is not None
+
+
+async def test_a_process_that_starts_takes_no_file_from_one_that_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = await open_cache(tmp_path)
+    scanned: list[bool] = []
+    rename = os.rename
+
+    def late(source: Path, target: Path) -> None:
+        CacheDisk(tmp_path, MediaMetrics(CollectorRegistry()))._scan()
+        scanned.append(True)
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("media.cache.disks.os.rename", late)
+        await writing.cache.put("key1", b"content")
+    assert scanned
+    assert names(tmp_path) == ["key1"]
+
+
+async def test_what_is_evicted_during_the_start_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await open_cache(tmp_path)).cache
+    for key in ("key1", "key2"):
+        await first.put(key, b"content")
+    scandir = os.scandir
+
+    def evicting(folder: Path) -> Any:
+        entries = list(scandir(folder))
+        (tmp_path / "key1").unlink()
+        return nullcontext(entries)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("media.cache.disks.os.scandir", evicting)
+        found = CacheDisk(tmp_path, MediaMetrics(CollectorRegistry()))._scan()
+    assert [name for name, _ in found] == ["key2"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"SWCACHE1" + bytes(32) + b"content"])
