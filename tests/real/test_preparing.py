@@ -77,7 +77,11 @@ async def told_once(person: Person, media_id: str) -> None:
     with trio.fail_after(PATIENCE):
         while models_pb2.MOTION_READY not in told():  # noqa: ASYNC110 - real time
             await trio.sleep(0.02)
-    assert told() == [models_pb2.MOTION_PREPARING, models_pb2.MOTION_READY]
+    # Who was away for long hears only how it is in the end.
+    assert told() in (
+        [models_pb2.MOTION_PREPARING, models_pb2.MOTION_READY],
+        [models_pb2.MOTION_READY],
+    )
 
 
 def film(number: int) -> tuple[bytes, float]:
