@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Generic, TypeVar
 
 import trio
@@ -20,6 +21,7 @@ class _Flight(Generic[V]):
         self.waiting = 0
         self.value: V | None = None
         self.error: Exception | None = Busy("the server is stopping")  # until it has an end
+        self.traceback: TracebackType | None = None
 
 
 class Flights(Generic[K, V]):
@@ -50,7 +52,8 @@ class Flights(Generic[K, V]):
                 flight.scope.cancel()
                 self._drop(key, flight)  # who comes now starts anew
         if flight.error is not None:
-            raise flight.error
+            # Each raise adds to the traceback of what it raises: it begins anew for everybody.
+            raise flight.error.with_traceback(flight.traceback)
         value: V = flight.value  # type: ignore[assignment]
         return value
 
@@ -60,7 +63,7 @@ class Flights(Generic[K, V]):
                 flight.value = await fn()
                 flight.error = None
         except Exception as error:
-            flight.error = error
+            flight.error, flight.traceback = error, error.__traceback__
         finally:
             self._drop(key, flight)
             flight.done.set()

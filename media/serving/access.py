@@ -6,6 +6,9 @@ taken after its request had come, on whichever node.
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import NamedTuple
+
 import outcome
 import trio
 
@@ -15,6 +18,13 @@ from store.queries.media_access import viewable, viewable_media
 from store.records import MediaRecord
 
 TOGETHER = 200  # objects that one read asks for
+
+
+class _Failure(NamedTuple):
+    """Of a read, for all who shared it."""
+
+    error: Exception
+    traceback: TracebackType | None
 
 
 class Access:
@@ -49,7 +59,10 @@ class Access:
             waiting.remove(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        found: MediaRecord | None = await trio.lowlevel.wait_task_rescheduled(abort)
+        found: MediaRecord | _Failure | None = await trio.lowlevel.wait_task_rescheduled(abort)
+        if isinstance(found, _Failure):
+            # Each raise adds to the traceback of what it raises: it begins anew for everybody.
+            raise found.error.with_traceback(found.traceback)
         return found
 
     async def run(self) -> None:
@@ -93,7 +106,8 @@ class Access:
 
 
 def _fail(asked: dict[str, list[trio.lowlevel.Task]], error: Exception) -> None:
+    failure = _Failure(error, error.__traceback__)
     for waiting in asked.values():
         for task in waiting:
-            trio.lowlevel.reschedule(task, outcome.Error(error))
+            trio.lowlevel.reschedule(task, outcome.Value(failure))
         waiting.clear()

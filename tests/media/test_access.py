@@ -130,6 +130,26 @@ async def test_a_failing_database_fails_all_who_asked_and_nobody_else() -> None:
         assert await access.see(0, "a") is None
 
 
+async def test_what_a_failure_says_of_its_way_does_not_grow_with_those_who_share_it() -> None:
+    async with opened() as (access, reads, _):
+        reads.error = RuntimeError("a fault")
+        lengths: list[int] = []
+
+        async def fails() -> None:
+            with pytest.raises(RuntimeError) as caught:
+                await access.see(0, "a")
+            lengths.append(len(caught.traceback))
+
+        async with trio.open_nursery() as asking:
+            for _number in range(10):
+                asking.start_soon(fails)
+            for _read in range(2):
+                await trio.testing.wait_all_tasks_blocked()
+                reads.go.release()
+        assert len(lengths) == 10
+        assert len(set(lengths)) == 1
+
+
 async def test_a_read_asks_for_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_module, "TOGETHER", 2)
     async with opened() as (access, reads, nursery):

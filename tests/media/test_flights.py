@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from traceback import extract_tb
 
 import trio
 import trio.testing
@@ -50,12 +51,14 @@ async def test_an_error_reaches_all_and_is_forgotten() -> None:
     async with trio.open_nursery() as nursery:
         flights: Flights[str, int] = Flights(nursery)
         errors: list[str] = []
+        lengths: set[int] = set()  # of tracebacks: they do not grow with those who share one
 
         async def join() -> None:
             try:
                 await flights.join("key", fn)
             except ValueError as error:
                 errors.append(str(error))
+                lengths.add(len(extract_tb(error.__traceback__)))
 
         async with trio.open_nursery() as joiners:
             for _ in range(3):
@@ -63,6 +66,7 @@ async def test_an_error_reaches_all_and_is_forgotten() -> None:
             await trio.testing.wait_all_tasks_blocked()
             go.set()
         assert errors == ["broken"] * 3
+        assert len(lengths) == 1
         await join()
         assert len(errors) == 4
 
