@@ -71,8 +71,9 @@ async def told_once(person: Person, media_id: str) -> None:
     """The update that it is ready has come, and no other."""
 
     def told() -> list[models_pb2.MotionState]:
-        of_it = [one.media for one in person.client.updates if one.media.id == media_id]
-        return [one.motion.state for one in of_it]
+        # By position: what came after the last checkpoint comes again with a new connection.
+        of_it = {u.position: u.media for u in person.client.updates if u.media.id == media_id}
+        return [of_it[position].motion.state for position in sorted(of_it)]
 
     with trio.fail_after(PATIENCE):
         while models_pb2.MOTION_READY not in told():  # noqa: ASYNC110 - real time

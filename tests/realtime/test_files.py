@@ -50,7 +50,10 @@ class World:
 async def world(spare: int) -> AsyncIterator[World]:
     """`spare` files may be opened before new connections are refused (those in a row: a client
     of this test takes one, and its accepted end another)."""
-    lowest = os.dup(0)
+    highest = max(map(int, os.listdir("/dev/fd")))
+    fillers = []  # of the gaps below: new files are to have numbers in a row
+    while (lowest := os.dup(0)) <= highest:
+        fillers.append(lowest)
     os.close(lowest)
     async with trio.open_nursery() as nursery:
         made = World(lowest + spare + 10, nursery)
@@ -58,6 +61,8 @@ async def world(spare: int) -> AsyncIterator[World]:
         nursery.cancel_scope.cancel()
     for stream in made.accepted:
         await stream.aclose()
+    for filler in fillers:
+        os.close(filler)
 
 
 async def answer(stream: trio.SocketStream) -> bytes:
