@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -252,18 +252,26 @@ class CassandraBlobs:
     async def put_before(self, when_ms: int) -> AsyncGenerator[list[Digest], None]:
         """Sweeps, too: removes the chunks of what came to nothing or went before that time."""
         await self._sweep(when_ms)
-        async for rows in self._cluster.pages(self._do.manifests, (), _QUORUM, PAGE):
-            found = [digest for digest, put_ms in rows if put_ms < when_ms]
-            if found:
-                yield found
+        async with aclosing(
+            self._cluster.pages(self._do.manifests, (), _QUORUM, PAGE)
+        ) as manifests:
+            async for rows in manifests:
+                found = [digest for digest, put_ms in rows if put_ms < when_ms]
+                if found:
+                    yield found
 
     async def _sweep(self, before_ms: int) -> None:
         for shard in range(SHARDS):
-            async for rows in self._cluster.pages(self._do.loose, (shard,), _QUORUM, PAGE):
-                for since_ms, *values in rows:
-                    loose = Loose(*values)
-                    if since_ms < before_ms:
-                        await (self._fasten if await self._is_named(loose) else self._drop)(loose)
+            async with aclosing(
+                self._cluster.pages(self._do.loose, (shard,), _QUORUM, PAGE)
+            ) as pages:
+                async for rows in pages:
+                    for since_ms, *values in rows:
+                        if since_ms < before_ms:
+                            await self._settle(Loose(*values))
+
+    async def _settle(self, loose: Loose) -> None:
+        await (self._fasten if await self._is_named(loose) else self._drop)(loose)
 
     async def _is_named(self, loose: Loose) -> bool:
         if loose.digest is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -46,6 +46,15 @@ async def test_it_keeps_the_contract() -> None:
 
 async def test_it_hands_out_no_damaged_byte() -> None:
     await check_damage(make, damage)
+
+
+async def test_who_gives_up_a_listing_closes_its_pages() -> None:
+    async with open_blobs() as blobs:
+        await put(blobs, pieces(b"one"))
+        async with aclosing(blobs.put_before(1 << 60)) as found:
+            async for _ in found:
+                break
+        gc.collect()  # which complains of a generator that nobody has closed
 
 
 def held() -> int:
